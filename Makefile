@@ -1,0 +1,40 @@
+# Thin front to Meson: `make demo` and `make check` are the two commands of the README.
+BUILD       ?= build
+CHECK_BUILD ?= build-check
+PREFIX      ?= /usr/local
+
+.PHONY: all demo check bench install fmt lint fuzz coverage clean bootstrap
+
+all: $(BUILD)/build.ninja
+	@ninja -C $(BUILD) --quiet
+
+bootstrap:
+	@scripts/bootstrap
+
+$(BUILD)/build.ninja: | bootstrap
+	@meson setup $(BUILD) --buildtype=release --prefix=$(PREFIX) -Dtests=false >$(BUILD).log 2>&1 \
+	    || { cat $(BUILD).log; exit 1; }; rm -f $(BUILD).log
+
+demo: bootstrap all
+	@$(BUILD)/cadre demo
+
+check:
+	@tests/run $(CHECK_BUILD)
+
+bench: bootstrap all
+	@bench/run $(BUILD)
+
+install: all
+	@meson install -C $(BUILD)
+
+fmt:
+	@git ls-files '*.c' '*.h' | xargs clang-format -i
+
+lint: all
+	@scripts/lint $(BUILD)
+
+fuzz:
+	@fuzz/run
+
+clean:
+	@rm -rf $(BUILD) $(CHECK_BUILD)

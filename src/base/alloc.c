@@ -1,0 +1,72 @@
+/* base/alloc.c: see alloc.h. */
+#include "base/alloc.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static void out_of_memory(size_t size_bytes)
+{
+    fprintf(stderr, "cadre: out of memory (%zu bytes wanted); a run can be resumed with `cadre resume`\n",
+            size_bytes);
+    abort();
+}
+
+void *xmalloc(size_t size_bytes)
+{
+    void *p = malloc(size_bytes > 0 ? size_bytes : 1);
+
+    if (p == NULL)
+        out_of_memory(size_bytes);
+    return p;
+}
+
+void *xcalloc(size_t count, size_t size_bytes)
+{
+    void *p = calloc(count > 0 ? count : 1, size_bytes > 0 ? size_bytes : 1);
+
+    if (p == NULL)
+        out_of_memory(size_bytes);
+    return p;
+}
+
+void *xrealloc(void *old, size_t size_bytes)
+{
+    void *p = realloc(old, size_bytes > 0 ? size_bytes : 1);
+
+    if (p == NULL)
+        out_of_memory(size_bytes);
+    return p;
+}
+
+char *xstrdup(const char *s)
+{
+    return s == NULL ? NULL : xstrndup(s, strlen(s));
+}
+
+char *xstrndup(const char *s, size_t n)
+{
+    size_t len;
+    char *copy;
+
+    if (s == NULL)
+        return NULL;
+    len = strnlen(s, n);
+    copy = xmalloc(len + 1);
+    memcpy(copy, s, len);
+    copy[len] = '\0';
+    return copy;
+}
+
+char *xasprintf(const char *fmt, ...)
+{
+    char *text = NULL;
+    va_list ap;
+
+    va_start(ap, fmt);
+    if (vasprintf(&text, fmt, ap) < 0)
+        out_of_memory(0);
+    va_end(ap);
+    return text;
+}
