@@ -282,9 +282,14 @@ void jw_array_end(struct json_writer *w)
 
 void jw_key(struct json_writer *w, const char *key)
 {
+    jw_key_n(w, key, strlen(key));
+}
+
+void jw_key_n(struct json_writer *w, const char *key, size_t n)
+{
     assert(!w->after_key);
     before_value(w);
-    json_append_string(w->out, key);
+    json_append_string_n(w->out, key, n);
     buf_putc(w->out, ':');
     w->after_key = true;
 }

@@ -48,6 +48,7 @@ void jw_object_end(struct json_writer *w);
 void jw_array_begin(struct json_writer *w);
 void jw_array_end(struct json_writer *w);
 void jw_key(struct json_writer *w, const char *key);
+void jw_key_n(struct json_writer *w, const char *key, size_t n); /* may hold NUL bytes */
 void jw_string(struct json_writer *w, const char *s); /* NULL is null */
 void jw_string_n(struct json_writer *w, const char *s, size_t n);
 void jw_int(struct json_writer *w, int64_t v);
