@@ -38,6 +38,7 @@ bool fiber_is_cancelled(const struct fiber *fiber);
 /* While shielded, waits of the current fiber do not report cancellation (for clean-up that itself waits).
  * Nests. */
 void fiber_shield(bool on);
+bool fiber_is_shielded(void);
 
 /* Waits for a number of fibers: add before starting each, done at its end, wait in one fiber.
  * Zeroed memory is an empty group. */

@@ -1,5 +1,12 @@
 /* io/process.h: child processes: posix_spawn, a process group of their own, pidfd in the loop.
  *
+ * Life of a process:
+ *
+ *     RUNNING --exit--> DRAINING --output at its end, or 200 ms--> on_exit
+ *
+ * While draining the child stays unreaped, so that its group can still be signalled safely. The loop reaps
+ * every child of the program (orphans that it adopted too): nobody else may fork and wait.
+ *
  * Every child leads its own session (setsid) and thereby its own process group, gets CADRE_RUN_MARK in its
  * environment when a mark is set, and is killed as a group. The process registers as child subreaper, so
  * orphans of a child come to us and are reaped. Descriptors other than 0, 1, 2 are close-on-exec. */
@@ -32,8 +39,11 @@ struct process_options {
     const char *cwd;         /* NULL inherits */
     bool want_stdin;         /* a pipe for process_write(); else /dev/null */
     bool use_pty;            /* stdin, stdout and stderr are one pseudo-terminal (80 x 24) */
-    bool inherit_stdio;      /* 0, 1, 2 are ours (interactive passthrough); excludes the others */
+    /* 0, 1, 2 are ours (interactive passthrough); excludes the others. The child stays in our session and
+     * group, so that the terminal works for it; signals go to it alone. */
+    bool inherit_stdio;
     bool merge_stderr;       /* stderr goes where stdout goes */
+    bool spare_background;   /* left-over group members are not killed, only no longer listened to */
     uint64_t timeout_ms;     /* 0: none. Then SIGTERM to the group, SIGKILL 2 s later */
     const int *extra_fds;    /* passed on under the same numbers; N of them */
     size_t extra_fd_count;
@@ -63,8 +73,15 @@ void process_kill(struct process *process, uint64_t grace_ms);
 /* Kills the group if it still runs (SIGKILL), no callbacks any more, frees. NULL is fine. */
 void process_destroy(struct process *process);
 
+/* Size of the terminal of a process with use_pty. */
+void process_resize(struct process *process, unsigned short columns, unsigned short rows);
+
 /* Sets the marker that every later child carries ("RUN-ID"); NULL: none. Copied. */
 void process_set_mark(const char *mark);
+
+/* Kills (SIGKILL) every process of this user that carries MARK, in whatever session it hides, except this
+ * one. Repeats until none is found. Returns how many were found. Linux: reads /proc. */
+unsigned process_kill_marked(const char *mark);
 
 /* --- For fibers (and, outside of one, for small tools: then the loop is run until it is done) --- */
 

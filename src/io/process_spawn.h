@@ -1,0 +1,23 @@
+/* io/process_spawn.h: starting one child by posix_spawn. Only for process.c. */
+#ifndef CADRE_IO_PROCESS_SPAWN_H
+#define CADRE_IO_PROCESS_SPAWN_H
+
+#include "base/error.h"
+
+#include <sys/types.h>
+
+struct process_options;
+
+/* Our ends of the child's pipes; -1 where there is none. With a pseudo-terminal IN and OUT are two
+ * descriptors of its master. All are close-on-exec and non-blocking. */
+struct process_pipes {
+    int in;
+    int out;
+    int err;
+};
+
+/* Starts the child and opens its pidfd. MARK may be NULL. On failure nothing is left open. */
+int process_spawn(const struct process_options *options, const char *mark, pid_t *pid, int *pidfd,
+                  struct process_pipes *pipes, struct error *err);
+
+#endif
