@@ -1,0 +1,185 @@
+/* ci/ci.h: the CI mirror's front door: plan what the project's CI would do, and do it here.
+ *
+ *     ci_plan_create()  reads the definition (explicit commands, else .github/workflows, else
+ *                       .gitlab-ci.yml, else what the build files suggest) into jobs and steps, each
+ *                       runnable or skipped with its reason
+ *     ci_run()          runs the jobs in the order of their needs, in parallel within the cores
+ *
+ * The definition may come from another tree than the one under test, so that who changes the code cannot
+ * change what judges it. Nothing that was skipped is ever reported as passed, and a run in which nothing
+ * ran is not green. */
+#ifndef CADRE_CI_CI_H
+#define CADRE_CI_CI_H
+
+#include "base/error.h"
+#include "base/str.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct buf;
+struct loop;
+struct ci_plan;
+
+/* ------------------------------------------------------------------------------------------- the plan */
+
+struct ci_options {
+    const char *definition_dir;       /* tree that the definition is read from */
+    const struct str_list *commands;  /* explicit shell commands (cadre.toml [ci] commands); NULL or empty */
+    const char *workflow;             /* only this workflow: file name, with or without suffix, or its name */
+    const char *job;                  /* only this job (and what it needs): job key, id or name */
+    const char *event;                /* "push" (NULL), "pull_request", ... */
+    const char *branch;               /* branch that is pushed, or the head of the pull request */
+    const char *base_branch;          /* branch that a pull request aims at; NULL: the default branch */
+    const char *tag;                  /* a push of a tag instead of a branch */
+    const struct str_list *changed_paths; /* for path filters; NULL: unknown, every path filter holds */
+    const struct str_list *action_commands; /* user mappings "owner/name=shell command" ("" : satisfied) */
+    const struct str_list *secrets;   /* "NAME=value"; all other secrets are empty */
+    const struct str_list *inputs;    /* "name=value" for workflow_dispatch */
+    const char *event_json;           /* the event's payload (github.event); NULL: made up from the above */
+    const char *repository;           /* "owner/name"; NULL: "local/" + folder name */
+    const char *sha;                  /* commit under test; NULL: zeros */
+    bool include_unmatched; /* list workflows whose `on` does not match too, as skipped jobs */
+};
+
+enum ci_source { CI_SOURCE_NONE, CI_SOURCE_COMMANDS, CI_SOURCE_GITHUB, CI_SOURCE_GITLAB, CI_SOURCE_DETECTED };
+
+enum ci_step_kind {
+    CI_STEP_RUN,       /* a command of the workflow */
+    CI_STEP_SATISFIED, /* an action for which this machine has an equivalent (checkout, setup, cache ...) */
+    CI_STEP_SKIPPED,   /* no equivalent here; `reason` says why */
+};
+
+struct ci_plan_step {
+    const char *name;    /* as a person reads it */
+    const char *command; /* the script, before expressions are filled in; NULL when nothing is run */
+    const char *uses;    /* the action, or NULL */
+    const char *reason;  /* why it is skipped, or what satisfies it; NULL for plain commands */
+    const char *condition; /* its `if`, or NULL */
+    enum ci_step_kind kind;
+    bool is_dependency; /* installs what later steps need: may want the network, worth caching */
+    int line;           /* in the definition's file, 0 if none */
+};
+
+struct ci_plan_job {
+    const char *id;       /* unique: "ci.yml/build (ubuntu-latest, 12)" */
+    const char *name;     /* display name */
+    const char *key;      /* key in the file */
+    const char *file;     /* relative to the definition's root; NULL for commands */
+    const char *reason;   /* why the whole job is skipped, or NULL when it runs */
+    const char *note;     /* what a reader should know ("lost a step that later steps need"), or NULL */
+    struct str_list needs; /* job keys */
+    struct ci_plan_step *steps;
+    size_t step_count;
+    int line;
+    bool is_dynamic; /* its matrix is only known once a needed job has run; expands at run time */
+    size_t duplicates; /* matrix legs that differ only by a system this machine cannot be, folded into this */
+};
+
+/* NULL with ERR (file:line:column for a definition that does not read) on failure. A tree without any CI is
+ * no error: the plan has no jobs and CI_SOURCE_NONE. */
+struct ci_plan *ci_plan_create(const struct ci_options *options, struct error *err);
+void ci_plan_destroy(struct ci_plan *plan);
+
+enum ci_source ci_plan_source(const struct ci_plan *plan);
+const char *ci_source_name(enum ci_source source); /* "commands", "github", "gitlab", "detected", "none" */
+size_t ci_plan_job_count(const struct ci_plan *plan);
+const struct ci_plan_job *ci_plan_job(const struct ci_plan *plan, size_t index);
+
+/* Number of steps of all jobs that run, are satisfied and are skipped (steps of skipped jobs are skipped). */
+struct ci_share {
+    size_t run, satisfied, skipped;
+};
+struct ci_share ci_plan_share(const struct ci_plan *plan);
+
+/* --------------------------------------------------------------------------------------------- the run */
+
+/* A command about to be started. */
+struct ci_command {
+    const char *job_id;
+    const char *step_name;
+    const char *cwd;
+    const char *scratch_dir; /* RUNNER_TEMP and the step's files are below it: must be writable */
+    const struct str_list *argv;
+    bool is_dependency; /* an install step: wants the network; all others do without unless the job needs it */
+};
+
+enum ci_state {
+    CI_PASSED,
+    CI_FAILED,
+    CI_SKIPPED,     /* not run; `reason` says why. Never counts as passed */
+    CI_ENVIRONMENT, /* the machine lacks what the job needs: neither passed nor the code's fault */
+    CI_CANCELLED,
+};
+
+struct ci_job_result {
+    char *id;
+    char *name;
+    char *key;
+    enum ci_state state;
+    char *reason;       /* of skipped, environment, cancelled; NULL otherwise */
+    char *failing_step; /* NULL unless failed */
+    int exit_code;      /* of the failing step; -1 when killed */
+    char *command;      /* how to repeat the failing step by hand, from the tree's root */
+    char *log_file;     /* complete output */
+    char *excerpt;      /* the failing part with the command to repeat it, at most CI_EXCERPT_MAX bytes */
+    struct str_list failing_tests; /* "file:line: name" as far as the output names them */
+    uint64_t fingerprint; /* same failure, same number (addresses, times, paths taken out); 0 unless failed */
+    int64_t duration_ms;
+    size_t steps_run, steps_satisfied, steps_skipped;
+    struct str_list skipped_steps; /* "name: reason" */
+    bool allowed_to_fail; /* continue-on-error: failed, but does not make the whole red */
+    bool from_cache;
+};
+
+#define CI_EXCERPT_MAX 4096
+
+enum ci_verdict { CI_GREEN, CI_RED, CI_NOTHING_RAN, CI_ENVIRONMENT_ONLY, CI_STOPPED };
+
+struct ci_result { /* zeroed memory is an empty result */
+    enum ci_verdict verdict;
+    struct ci_job_result *jobs;
+    size_t job_count;
+    size_t passed, failed, skipped, environment, cancelled;
+    struct ci_share share; /* of the steps of the real CI: run, satisfied, skipped */
+    int64_t duration_ms;
+    struct str_list annotations; /* "error file:line:column: message" from workflow commands */
+};
+
+struct ci_run_options {
+    struct loop *loop;
+    const char *work_dir;         /* tree under test */
+    const char *log_dir;          /* made if missing: one log a job, and scratch folders while running */
+    const char *cache_dir;        /* result and action caches; NULL: no caching */
+    const char *tree_id;          /* git tree id of work_dir, key of the result cache; NULL: results not cached */
+    const struct str_list *jobs;  /* only these ids or keys, and what they need; NULL or empty: all */
+    const struct str_list *env;   /* "KEY=VALUE" on top of everything */
+    unsigned parallel;            /* jobs at once; 0: number of cores */
+    int64_t timeout_ms;           /* of one job; 0: its timeout-minutes, else 6 h as on GitHub */
+    bool in_place;                /* run in work_dir itself, one job after the other, instead of in copies */
+    bool keep_scratch;            /* leave the copies */
+
+    void (*on_job_started)(void *data, const char *id, const char *name);
+    void (*on_step)(void *data, const char *id, const char *step);
+    void (*on_job_finished)(void *data, const struct ci_job_result *job);
+
+    /* Puts the command into a sandbox: fills OUT with the argv to start instead. NULL: started as it is. */
+    int (*wrap)(void *data, const struct ci_command *command, struct str_list *out, struct error *err);
+    void *data;
+};
+
+/* Runs the plan; waits (call it from a fiber, or outside of one for a small tool: then the loop is run).
+ * Returns 0 whatever the verdict; -1 with ERR when the run as such was not possible. RESULT is the caller's
+ * to finish in both cases. Cancelling the fiber kills the commands; jobs are then CI_CANCELLED. */
+int ci_run(const struct ci_plan *plan, const struct ci_run_options *options, struct ci_result *result,
+           struct error *err);
+void ci_result_finish(struct ci_result *result);
+
+const char *ci_state_name(enum ci_state state);       /* "passed", "failed", ... */
+const char *ci_verdict_name(enum ci_verdict verdict); /* "green", "red", "nothing-ran", ... */
+
+/* The job's result by id or key, or NULL. */
+const struct ci_job_result *ci_result_job(const struct ci_result *result, const char *id);
+
+#endif
