@@ -1,0 +1,20 @@
+/* cli/command_table.c: the subcommands, in the order of `cadre --help`. */
+#include "cli/command.h"
+
+#include <string.h>
+
+/* One line a command, alphabetical. */
+/* declarations */
+
+const struct command *const command_table[] = {
+    /* entries, in the order of the help */
+    NULL,
+};
+
+const struct command *command_find(const char *name)
+{
+    for (size_t i = 0; command_table[i] != NULL; i++)
+        if (strcmp(command_table[i]->name, name) == 0)
+            return command_table[i];
+    return NULL;
+}
