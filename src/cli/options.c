@@ -14,17 +14,30 @@ struct option_value {
     const char *value; /* borrowed from argv; NULL for a flag */
 };
 
+enum global_option {
+    GLOBAL_CD,
+    GLOBAL_CONFIG,
+    GLOBAL_PROFILE,
+    GLOBAL_MODEL,
+    GLOBAL_STRICT,
+    GLOBAL_QUIET,
+    GLOBAL_VERBOSE,
+    GLOBAL_NO_COLOR,
+    GLOBAL_HELP,
+    GLOBAL_COUNT,
+};
+
 const struct option_spec global_options[] = {
-    {"cd", 'C', "DIR", "work in DIR", false},
-    {"config", 'c', "KEY=VALUE", "set a configuration key (TOML value, dotted path)", true},
-    {"profile", 'p', "NAME", "use the profile $CODEX_HOME/NAME.config.toml", false},
-    {"model", 'm', "MODEL", "model for the main thread", false},
-    {"strict-config", 0, NULL, "an unknown configuration key is an error", false},
-    {"quiet", 'q', NULL, "errors only on standard error", false},
-    {"verbose", 'v', NULL, "say more (twice: debug)", true},
-    {"no-color", 0, NULL, "no colours (also NO_COLOR)", false},
-    {"help", 'h', NULL, "show help", false},
-    {0},
+    [GLOBAL_CD] = {"cd", 'C', "DIR", "work in DIR", false},
+    [GLOBAL_CONFIG] = {"config", 'c', "KEY=VALUE", "set a configuration key (TOML value, dotted path)", true},
+    [GLOBAL_PROFILE] = {"profile", 'p', "NAME", "use the profile $CODEX_HOME/NAME.config.toml", false},
+    [GLOBAL_MODEL] = {"model", 'm', "MODEL", "model for the main thread", false},
+    [GLOBAL_STRICT] = {"strict-config", 0, NULL, "an unknown configuration key is an error", false},
+    [GLOBAL_QUIET] = {"quiet", 'q', NULL, "errors only on standard error", false},
+    [GLOBAL_VERBOSE] = {"verbose", 'v', NULL, "say more (twice: debug)", true},
+    [GLOBAL_NO_COLOR] = {"no-color", 0, NULL, "no colours (also NO_COLOR)", false},
+    [GLOBAL_HELP] = {"help", 'h', NULL, "show help", false},
+    [GLOBAL_COUNT] = {0},
 };
 
 static const struct option_spec *find_long(const struct option_spec *specs, const char *name, size_t n)
@@ -45,48 +58,48 @@ static const struct option_spec *find_short(const struct option_spec *specs, cha
 
 static bool is_global(const struct option_spec *spec)
 {
-    return spec >= global_options && spec < global_options + sizeof global_options / sizeof global_options[0];
+    return spec >= global_options && spec < global_options + GLOBAL_COUNT;
 }
 
 static int apply_global(struct cli_context *ctx, const struct option_spec *spec, const char *value,
                         bool *wants_help, struct error *err)
 {
-    switch (spec->name[0] == 'c' ? spec->short_name : spec->name[0]) {
-    case 'C':
+    switch ((enum global_option)(spec - global_options)) {
+    case GLOBAL_CD:
         if (chdir(value) < 0)
             return error_set_errno(err, "-C %s", value);
         ctx->directory = value;
         break;
-    case 'c':
+    case GLOBAL_CONFIG:
         if (strchr(value, '=') == NULL || value[0] == '=')
             return error_set(err, ERROR_USAGE, "-c %s: expected KEY=VALUE, for example -c model=\"gpt-5\"",
                              value);
         str_list_add(&ctx->overrides, value);
         break;
-    case 'p':
+    case GLOBAL_PROFILE:
         ctx->profile = value;
         break;
-    case 'm':
+    case GLOBAL_MODEL:
         ctx->model = value;
         break;
-    case 's':
+    case GLOBAL_STRICT:
         ctx->strict_config = true;
         break;
-    case 'q':
+    case GLOBAL_QUIET:
         ctx->quiet = true;
         log_set_level(LOG_ERROR);
         break;
-    case 'v':
+    case GLOBAL_VERBOSE:
         ctx->verbosity++;
         log_set_level(ctx->verbosity > 1 ? LOG_DEBUG : LOG_INFO);
         break;
-    case 'n':
+    case GLOBAL_NO_COLOR:
         ctx->color = false;
         break;
-    case 'h':
+    case GLOBAL_HELP:
         *wants_help = true;
         break;
-    default:
+    case GLOBAL_COUNT:
         break;
     }
     return 0;
