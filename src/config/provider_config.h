@@ -10,6 +10,7 @@
 #include <stdint.h>
 
 struct config;
+struct toml_value;
 
 enum provider_wire { PROVIDER_WIRE_RESPONSES, PROVIDER_WIRE_CHAT, PROVIDER_WIRE_MESSAGES };
 
@@ -47,6 +48,10 @@ struct provider_config {
  * named) or without a base_url. The caller destroys it. */
 struct provider_config *provider_config_get(const struct config *c, const char *id, struct error *err);
 void provider_config_destroy(struct provider_config *p);
+
+/* The strings of a TOML table as a list (returns its length; free with name_values_free). */
+size_t name_values_take(struct name_value **out, const struct toml_value *table);
+void name_values_free(struct name_value *list, size_t n);
 
 /* The ids of all providers, built-in ones first. */
 void provider_config_list(const struct config *c, struct str_list *ids);

@@ -7,6 +7,7 @@
 #include <stddef.h>
 
 struct buf;
+struct str_list;
 struct config;
 struct role;
 
