@@ -27,7 +27,8 @@ enum {
 
 struct jsonrpc_options {
     /* Sends N bytes: whole lines. */
-    void (*send)(void *data, const char *bytes, size_t n);
+    void (*send)(void *send_data, const char *bytes, size_t n);
+    void *send_data;
     /* A request of the other side: answer it now or later by jsonrpc_reply() or jsonrpc_reply_error().
      * METHOD and PARAMS (NULL when absent) live until it returns. NULL: every method is refused. */
     void (*on_call)(void *data, struct jsonrpc_call *call, const char *method, const json_t *params);
