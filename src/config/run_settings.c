@@ -98,6 +98,7 @@ void run_settings_init(struct run_settings *s, const struct config *c)
                             ? MERGE_STRATEGY_SQUASH
                             : MERGE_STRATEGY_FF;
     s->merge_target = text(c, "merge.target");
+    config_list(c, "merge.shared_files", &s->shared_files);
 
     s->setup_command = text(c, "worktree.setup");
     s->setup_timeout_seconds = bounded(c, "worktree.setup_timeout_seconds", 1, INT32_MAX);
@@ -129,6 +130,7 @@ void run_settings_finish(struct run_settings *s)
     str_list_finish(&s->ci_workflows);
     free(s->ci_event);
     free(s->merge_target);
+    str_list_finish(&s->shared_files);
     free(s->setup_command);
     free(s->hook_after_worktree);
     free(s->hook_before_task);

@@ -60,6 +60,7 @@ struct run_settings {
 
     enum merge_strategy merge_strategy;
     char *merge_target;           /* NULL: the branch that is checked out */
+    struct str_list shared_files; /* globs of files that every task may add to */
 
     char *setup_command;          /* in a fresh worktree; NULL for none */
     int64_t setup_timeout_seconds;

@@ -46,6 +46,9 @@ static const struct schema_key keys[] = {
     {"merge.strategy", S, C, "\"ff\"", "ff|merge|squash", "How the integration branch is merged back.", NULL},
     {"merge.target", S, C, NULL, NULL, "The branch merged into; unset: the one that is checked out.", NULL},
 
+    {"merge.shared_files", L, C, NULL, NULL,
+     "Globs of files that every task may add to, such as a change log.", NULL},
+
     {"worktree.setup", S, C, NULL, NULL, "Shell command that makes a fresh worktree ready.", NULL},
     {"worktree.setup_timeout_seconds", I, C, "600", NULL, "Its time limit.", NULL},
     {"worktree.port_base", I, C, "20000", NULL, "`CADRE_PORT_BASE` of the first worktree.", NULL},
