@@ -3,7 +3,10 @@
  * model_call_start() sends the conversation and reports through `struct model_call_events`. It retries by
  * itself what may be retried (connection, 408, 409, 429, 5xx, 529, a cut stream) with full jitter and
  * Retry-After, goes through the provider's limiter, and adds the model's items to the conversation only when
- * the answer is complete, so a retry never leaves half an answer behind. */
+ * the answer is complete, so a retry never leaves half an answer behind.
+ *
+ * The conversation must outlive the call and must not be added to while the call is under way (asserted).
+ * The provider's wire API must be the conversation's. */
 #ifndef CADRE_MODEL_CLIENT_H
 #define CADRE_MODEL_CLIENT_H
 
@@ -51,7 +54,8 @@ struct model_call_options {
 
 struct model_call_events {
     void (*on_text_delta)(void *data, const char *text, size_t n);
-    /* Each complete item, in order. */
+    /* Each complete item, in order, once the whole answer has come (so a retry repeats none). Tool results
+     * may be added to the conversation from here on; the call may be cancelled. */
     void (*on_item)(void *data, const struct model_item *item);
     /* A retry is about to happen in DELAY_MS (for the live view and the event stream). */
     void (*on_retry)(void *data, int attempt, uint64_t delay_ms, const struct error *reason);
@@ -65,5 +69,10 @@ struct model_call *model_call_start(struct loop *loop, struct http_client *http,
                                     struct conversation *conversation, const struct model_call_options *options,
                                     const struct model_call_events *events, void *data);
 void model_call_cancel(struct model_call *call); /* no callback any more; frees; NULL is fine */
+
+/* What an error of on_done means for the caller: compact the conversation and try again; or the budget is
+ * used up (stop, resumable). */
+bool model_error_is_context_length(const struct error *err);
+bool model_error_is_budget(const struct error *err);
 
 #endif

@@ -37,6 +37,25 @@ void conversation_add_image(struct conversation *c, const char *text, const char
 void conversation_add_tool_result(struct conversation *c, const char *call_id, const char *output,
                                   bool custom, bool is_error);
 
+/* An answer of the model in wire form (struct wire_answer.history), as its items are to be sent back. */
+void conversation_add_answer(struct conversation *c, const char *bytes, size_t n);
+
+/* While a call sends the conversation's bytes nothing may be added (asserted); calls lock and unlock. */
+void conversation_lock(struct conversation *c);
+void conversation_unlock(struct conversation *c);
+
+/* For the writers of requests. The bytes are valid until the next addition. */
+const char *conversation_bytes(const struct conversation *c, size_t *n);
+const char *conversation_instructions(const struct conversation *c); /* or NULL */
+const char *conversation_tools(const struct conversation *c);        /* JSON array, or NULL */
+const char *conversation_cache_key(const struct conversation *c);    /* or NULL */
+/* Messages API: the last message's role whose content list is still open; "" when there is none. */
+const char *conversation_open_role(const struct conversation *c);
+
+/* The provider counted INPUT_TOKENS for what the conversation held at the last request: corrects the
+ * estimate. */
+void conversation_note_usage(struct conversation *c, int64_t input_tokens);
+
 /* Bytes of everything added so far, in wire form, without the enclosing array. */
 size_t conversation_size_bytes(const struct conversation *c);
 unsigned conversation_item_count(const struct conversation *c);

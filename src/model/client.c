@@ -1,0 +1,463 @@
+/* model/client.c: the way of one request through its attempts.
+ *
+ *   start -> TOKEN -> SENDING -> (answer complete) CLOSING -> done
+ *              ^         |
+ *              +- PAUSED-+  (a failure that may be retried)
+ *
+ * CLOSING gives the server a moment to end the body after the last event, so that the connection can be used
+ * again; a server that keeps the socket open loses it instead. Callbacks may cancel the call: while one runs
+ * (callback_depth), cancelling only marks it and the memory goes when the stack is unwound. */
+#include "model/client.h"
+
+#include "base/alloc.h"
+#include "base/arena.h"
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/str.h"
+#include "io/http_client.h"
+#include "io/loop.h"
+#include "model/provider.h"
+#include "model/retry.h"
+#include "model/wire.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define ERROR_BODY_MAX_BYTES 65536
+#define CLOSING_MS 50
+#define BACKOFF_BASE_MS 200
+#define BACKOFF_CAP_MS 20000
+#define CONGESTION_BASE_MS 1000
+#define CONGESTION_CAP_MS 30000
+/* A rate limit is back-pressure, not a defect: it may be met more often than other failures. */
+#define CONGESTION_RETRY_FACTOR 4
+
+struct model_call {
+    struct loop *loop;
+    struct http_client *http;
+    struct provider *provider;
+    struct conversation *conversation;
+    const struct wire_ops *wire;
+    struct arena memory;
+    struct model_call_options options; /* strings in `memory` */
+    struct model_call_events events;
+    void *data;
+
+    struct buf head, tail; /* of the request body; the same for every attempt */
+    size_t trim_bytes;
+    struct timer *timer;
+    struct provider_wait *wait;
+    char *token;
+    struct http_request *request;
+    struct wire_reader *reader;
+    struct buf error_body; /* an answer that is no stream of events */
+    int status;
+    bool is_stream;
+    bool has_body;
+    int64_t asked_delay_ms; /* by the answer's headers; -1: none */
+
+    unsigned request_failures, stream_failures, congestion_failures, attempts;
+    bool token_was_renewed;
+    struct usage usage;
+    int callback_depth;
+    bool is_cancelled;
+    bool is_unlocked; /* the conversation is the caller's again */
+    bool is_ended;
+};
+
+static void begin_attempt(void *data);
+
+static void free_call(struct model_call *call)
+{
+    timer_cancel(call->timer);
+    provider_wait_cancel(call->wait);
+    if (call->request != NULL)
+        http_request_cancel(call->request);
+    wire_reader_destroy(call->reader);
+    buf_free(&call->head);
+    buf_free(&call->tail);
+    buf_free(&call->error_body);
+    free(call->token);
+    arena_finish(&call->memory);
+    free(call);
+}
+
+static void enter(struct model_call *call)
+{
+    call->callback_depth++;
+}
+
+/* True when the call is gone. */
+static bool leave(struct model_call *call)
+{
+    if (--call->callback_depth > 0 || !call->is_cancelled)
+        return false;
+    free_call(call);
+    return true;
+}
+
+void model_call_cancel(struct model_call *call)
+{
+    if (call == NULL || call->is_cancelled || call->is_ended)
+        return;
+    call->is_cancelled = true;
+    if (!call->is_unlocked)
+        conversation_unlock(call->conversation);
+    if (call->callback_depth == 0)
+        free_call(call);
+}
+
+static void finish(struct model_call *call, const struct error *err)
+{
+    struct wire_answer *answer = call->reader != NULL ? &call->reader->answer : NULL;
+    const char *reason = answer != NULL ? answer->incomplete_reason : NULL;
+
+    enter(call);
+    conversation_unlock(call->conversation);
+    call->is_unlocked = true;
+    if (err == NULL) {
+        if (call->usage.input_tokens > 0)
+            conversation_note_usage(call->conversation, call->usage.input_tokens);
+        conversation_add_answer(call->conversation, buf_cstr(&answer->history), answer->history.len);
+        for (size_t i = 0; i < answer->items.len && !call->is_cancelled; i++) {
+            const struct wire_item *from = answer->items.items[i];
+            struct model_item item = {
+                .kind = from->kind,
+                .text = from->text,
+                .call_id = from->call_id,
+                .name = from->name,
+                .arguments = from->arguments,
+                .custom = from->custom,
+                .is_final_answer = from->is_final_answer,
+            };
+
+            if (call->events.on_item != NULL)
+                call->events.on_item(call->data, &item);
+        }
+    }
+    if (!call->is_cancelled) {
+        call->is_ended = true;
+        call->events.on_done(call->data, &call->usage, reason, err);
+    }
+    free_call(call);
+}
+
+static void drop_attempt(struct model_call *call)
+{
+    if (call->request != NULL)
+        http_request_cancel(call->request);
+    call->request = NULL;
+    wire_reader_destroy(call->reader);
+    call->reader = NULL;
+    buf_clear(&call->error_body);
+    timer_cancel(call->timer);
+    call->timer = NULL;
+}
+
+/* How often a failure of this kind may still be followed by another attempt. */
+static bool may_retry(struct model_call *call, enum failure_kind kind)
+{
+    unsigned request_max = (unsigned)provider_request_max_retries(call->provider);
+    unsigned stream_max = (unsigned)provider_stream_max_retries(call->provider);
+
+    if (!failure_is_retryable(kind))
+        return false;
+    if (failure_is_congestion(kind))
+        return call->congestion_failures++ < request_max * CONGESTION_RETRY_FACTOR;
+    if (kind == FAILURE_STREAM)
+        return call->stream_failures++ < stream_max;
+    return call->request_failures++ < request_max;
+}
+
+static uint64_t retry_delay(const struct model_call *call, const struct failure *failure)
+{
+    uint64_t delay;
+
+    if (failure->retry_after_ms >= 0) {
+        /* Not before what was asked for; spread a little, since many were told the same. */
+        delay = (uint64_t)failure->retry_after_ms;
+        return delay + retry_backoff_ms(0, delay / 4 + 50, BACKOFF_CAP_MS);
+    }
+    if (failure_is_congestion(failure->kind))
+        return retry_backoff_ms(call->congestion_failures, CONGESTION_BASE_MS / 2, CONGESTION_CAP_MS);
+    return retry_backoff_ms(call->stream_failures + call->request_failures, BACKOFF_BASE_MS / 2,
+                            BACKOFF_CAP_MS);
+}
+
+/* An attempt failed: again, or the end. FAILURE may lie in the reader; it is copied first. */
+static void fail(struct model_call *call, const struct failure *from)
+{
+    struct failure failure = *from;
+    uint64_t delay_ms;
+
+    drop_attempt(call);
+    if (failure.retry_after_ms < 0)
+        failure.retry_after_ms = call->asked_delay_ms;
+    if (failure.kind == FAILURE_AUTH && !call->token_was_renewed && provider_token_expire(call->provider)) {
+        call->token_was_renewed = true;
+        call->timer = timer_start(call->loop, 0, begin_attempt, call);
+        return;
+    }
+    if (!may_retry(call, failure.kind)) {
+        if (call->attempts > 1)
+            error_wrap(&failure.err, "after %u attempts", call->attempts);
+        finish(call, &failure.err);
+        return;
+    }
+    delay_ms = retry_delay(call, &failure);
+    log_debug("provider %s: %s; attempt %u in %lu ms", provider_id(call->provider),
+              failure_kind_name(failure.kind), call->attempts + 1, (unsigned long)delay_ms);
+    call->timer = timer_start(call->loop, delay_ms, begin_attempt, call);
+    if (call->events.on_retry != NULL) {
+        enter(call);
+        call->events.on_retry(call->data, (int)call->attempts, delay_ms, &failure.err);
+        leave(call);
+    }
+}
+
+/* The reader says that the answer is over, or the connection ended. */
+static void conclude(struct model_call *call)
+{
+    struct wire_answer *answer = &call->reader->answer;
+
+    usage_add(&call->usage, &answer->usage);
+    if (answer->failure.kind != FAILURE_NONE) {
+        fail(call, &answer->failure);
+        return;
+    }
+    if (call->request != NULL)
+        http_request_cancel(call->request);
+    call->request = NULL;
+    finish(call, NULL);
+}
+
+static void on_closing_over(void *data)
+{
+    struct model_call *call = data;
+
+    call->timer = NULL;
+    conclude(call);
+}
+
+static const char *get_header(const void *data, const char *name)
+{
+    return http_request_header(data, name);
+}
+
+static void on_headers(void *data, int status)
+{
+    struct model_call *call = data;
+    const char *type = http_request_header(call->request, "content-type");
+
+    call->status = status;
+    call->usage.requests++;
+    call->asked_delay_ms = retry_delay_from_headers(get_header, call->request, clock_wall_ms());
+    call->is_stream = status >= 200 && status < 300 &&
+                      (type == NULL || strstr(type, "json") == NULL || strstr(type, "ndjson") != NULL) &&
+                      (type == NULL || strstr(type, "html") == NULL);
+}
+
+static void on_body(void *data, const char *bytes, size_t n)
+{
+    struct model_call *call = data;
+    bool was_ended;
+
+    call->has_body = true;
+    if (!call->is_stream) {
+        if (call->error_body.len < ERROR_BODY_MAX_BYTES)
+            buf_append(&call->error_body, bytes,
+                       n < ERROR_BODY_MAX_BYTES - call->error_body.len
+                           ? n
+                           : ERROR_BODY_MAX_BYTES - call->error_body.len);
+        return;
+    }
+    was_ended = call->reader->ended;
+    enter(call);
+    wire_reader_feed(call->reader, bytes, n);
+    if (leave(call) || was_ended || !call->reader->ended)
+        return;
+    call->timer = timer_start(call->loop, CLOSING_MS, on_closing_over, call);
+}
+
+/* What an answer that is no stream says: an error with a status, or one dressed as success. */
+static void fail_by_status(struct model_call *call)
+{
+    struct failure failure = {.retry_after_ms = -1};
+    const struct buf *body = &call->error_body;
+
+    if (call->status < 200 || call->status >= 300) {
+        failure_from_status(&failure, call->status, buf_cstr(body), body->len, provider_id(call->provider),
+                            provider_auth_hint(call->provider));
+    } else {
+        failure.kind = FAILURE_REQUEST;
+        error_set(&failure.err, ERROR_MODEL,
+                  "provider %s answered with something else than a stream of events",
+                  provider_id(call->provider));
+        error_hint(&failure.err, "check base_url (%s) and wire_api (%s)", provider_base_url(call->provider),
+                   call->wire->name);
+    }
+    fail(call, &failure);
+}
+
+static void on_http_done(void *data, const struct error *err)
+{
+    struct model_call *call = data;
+
+    call->request = NULL;
+    timer_cancel(call->timer);
+    call->timer = NULL;
+    if (call->is_stream && call->reader->ended) {
+        conclude(call);
+    } else if (err != NULL) {
+        struct failure failure = {.kind = call->is_stream ? FAILURE_STREAM : FAILURE_CONNECTION,
+                                  .retry_after_ms = -1, .err = *err};
+
+        error_wrap(&failure.err, "provider %s", provider_id(call->provider));
+        if (failure.err.code == ERROR_IO || failure.err.code == ERROR_NOT_FOUND)
+            failure.err.code = ERROR_MODEL; /* its exit code is that of a failing service */
+        if (!call->has_body && call->status == 0)
+            error_hint(&failure.err, "is %s reachable?", provider_base_url(call->provider));
+        fail(call, &failure);
+    } else if (call->is_stream) {
+        enter(call);
+        wire_reader_end(call->reader);
+        if (!leave(call))
+            conclude(call);
+    } else {
+        fail_by_status(call);
+    }
+}
+
+static void add_header(struct str_list *headers, const char *name, const char *value)
+{
+    struct buf line = BUF_INIT;
+
+    if (value == NULL || *value == '\0')
+        return;
+    buf_printf(&line, "%s: ", name);
+    for (; *value != '\0'; value++) /* task ids and such are outside input */
+        if ((unsigned char)*value >= 0x20 && (unsigned char)*value < 0x7f)
+            buf_putc(&line, *value);
+    str_list_take(headers, buf_take(&line));
+}
+
+static int make_headers(const struct model_call *call, struct str_list *headers, struct error *err)
+{
+    const struct model_call_options *options = &call->options;
+
+    str_list_add(headers, "Content-Type: application/json");
+    str_list_add(headers, "Accept: text/event-stream");
+    add_header(headers, "session-id", options->thread_id);
+    add_header(headers, "thread-id", options->thread_id);
+    if (provider_is_loopback(call->provider)) {
+        char attempt[16];
+
+        snprintf(attempt, sizeof attempt, "%d", options->attempt);
+        add_header(headers, "x-cadre-role", options->role);
+        add_header(headers, "x-cadre-task", options->task);
+        add_header(headers, "x-cadre-attempt", attempt);
+    }
+    return provider_headers(call->provider, call->token, headers, err);
+}
+
+static void send_request(struct model_call *call)
+{
+    struct str_list headers = {0};
+    struct error err = {0};
+    size_t n;
+    const char *bytes = conversation_bytes(call->conversation, &n);
+    struct http_piece body[] = {
+        {call->head.data, call->head.len},
+        {bytes, n - call->trim_bytes},
+        {call->tail.data, call->tail.len},
+    };
+    char *url = provider_url(call->provider, call->wire->path);
+    struct http_request_options options = {
+        .method = "POST",
+        .url = url,
+        .body = body,
+        .body_count = 3,
+        .idle_timeout_ms = provider_stream_idle_timeout_ms(call->provider),
+        .on_headers = on_headers,
+        .on_body = on_body,
+        .on_done = on_http_done,
+        .data = call,
+    };
+
+    if (make_headers(call, &headers, &err) < 0)
+        goto out;
+    options.headers = (const char *const *)headers.items;
+    call->attempts++;
+    call->status = 0;
+    call->is_stream = false;
+    call->has_body = false;
+    call->asked_delay_ms = -1;
+    call->reader = wire_reader_create(call->wire, provider_id(call->provider),
+                                      call->options.watch_deltas ? call->events.on_text_delta : NULL,
+                                      call->data);
+    call->request = http_request_start(call->http, &options, &err);
+out:
+    str_list_finish(&headers);
+    free(url);
+    if (error_is_set(&err))
+        finish(call, &err);
+}
+
+static void on_token(void *data, const char *token, const struct error *err)
+{
+    struct model_call *call = data;
+
+    call->wait = NULL;
+    if (err != NULL) {
+        finish(call, err);
+        return;
+    }
+    free(call->token);
+    call->token = xstrdup(token);
+    send_request(call);
+}
+
+static void begin_attempt(void *data)
+{
+    struct model_call *call = data;
+
+    call->timer = NULL;
+    call->wait = provider_token_get(call->provider, on_token, call);
+}
+
+struct model_call *model_call_start(struct loop *loop, struct http_client *http, struct provider *provider,
+                                    struct conversation *conversation, const struct model_call_options *options,
+                                    const struct model_call_events *events, void *data)
+{
+    struct model_call *call = xcalloc(1, sizeof *call);
+
+    call->loop = loop;
+    call->http = http;
+    call->provider = provider;
+    call->conversation = conversation;
+    call->wire = wire_ops_of(conversation_wire(conversation));
+    call->options = *options;
+    call->options.model = arena_strdup(&call->memory, options->model != NULL ? options->model : "");
+    call->options.reasoning_effort = arena_strdup(&call->memory, options->reasoning_effort);
+    call->options.output_schema = arena_strdup(&call->memory, options->output_schema);
+    call->options.thread_id = arena_strdup(&call->memory, options->thread_id);
+    call->options.role = arena_strdup(&call->memory, options->role);
+    call->options.task = arena_strdup(&call->memory, options->task);
+    call->events = *events;
+    call->data = data;
+    conversation_lock(conversation);
+    call->trim_bytes = call->wire->write_request(&call->head, &call->tail, conversation, &call->options);
+    begin_attempt(call);
+    return call;
+}
+
+bool model_error_is_context_length(const struct error *err)
+{
+    return err->code == ERROR_LIMIT && err->os_errno == EMSGSIZE;
+}
+
+bool model_error_is_budget(const struct error *err)
+{
+    return err->code == ERROR_LIMIT && err->os_errno == EDQUOT;
+}
