@@ -4,9 +4,13 @@
 #include <string.h>
 
 /* One line a command, alphabetical. */
+extern const struct command command_config;
+extern const struct command command_trust;
 /* declarations */
 
 const struct command *const command_table[] = {
+    &command_config,
+    &command_trust,
     /* entries, in the order of the help */
     NULL,
 };

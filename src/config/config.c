@@ -219,29 +219,67 @@ bool config_origin(const struct config *c, const char *path, struct config_origi
     return true;
 }
 
-/* Secrets are never printed. */
-static bool is_secret_path(const char *path)
+/* Secrets are never printed: tokens, headers, and the variables set for MCP servers and runners. */
+static bool is_secret(const struct str_list *path)
 {
-    return strstr(path, "bearer_token") != NULL && strstr(path, "env_var") == NULL;
+    size_t n = path->len;
+
+    if (n == 0)
+        return false;
+    if (strcmp(path->items[n - 1], "experimental_bearer_token") == 0)
+        return true;
+    return n >= 4 && (strcmp(path->items[n - 2], "http_headers") == 0 || strcmp(path->items[n - 2], "env") == 0 ||
+                      strcmp(path->items[n - 2], "query_params") == 0);
+}
+
+static struct toml_value *printable(const struct toml_value *v, struct str_list *path)
+{
+    struct toml_value *out;
+
+    if (v->type != TOML_TABLE)
+        return is_secret(path) ? toml_new_string("(hidden)") : toml_copy(v);
+    out = toml_new(TOML_TABLE);
+    for (size_t i = 0; i < v->as.table.len; i++) {
+        str_list_add(path, v->as.table.members[i].key);
+        toml_set(out, v->as.table.members[i].key, printable(v->as.table.members[i].value, path));
+        str_list_remove(path, path->len - 1);
+    }
+    return out;
+}
+
+static struct toml_value *printable_at(const struct toml_value *tree, const char *path)
+{
+    const struct toml_value *v = toml_find(tree, path);
+    struct str_list parts = {0};
+    struct toml_value *out = NULL;
+
+    if (v != NULL && toml_split_path(path, &parts) == 0)
+        out = printable(v, &parts);
+    str_list_finish(&parts);
+    return out;
+}
+
+struct toml_value *config_printable_value(const struct config *c, const char *path)
+{
+    return printable_at(c->merged, settled_name(path));
 }
 
 void config_explain(const struct config *c, const char *path, struct buf *out)
 {
     for (size_t i = 0; i < c->layer_count; i++) {
         const struct config_layer *layer = &c->layers[i];
-        const struct toml_value *v = toml_find(layer->tree, settled_name(path));
+        const struct toml_value *place = toml_find(layer->tree, settled_name(path));
+        struct toml_value *v = printable_at(layer->tree, settled_name(path));
 
         if (v == NULL)
             continue;
         buf_puts(out, layer->name);
         if (layer->file != NULL)
-            buf_printf(out, "  %s:%d", layer->file, v->line);
+            buf_printf(out, "  %s:%d", layer->file, place->line);
         buf_puts(out, "  ");
-        if (is_secret_path(path))
-            buf_puts(out, "(secret)");
-        else
-            toml_append_inline(out, v);
+        toml_append_inline(out, v);
         buf_putc(out, '\n');
+        toml_free(v);
     }
 }
 

@@ -57,6 +57,10 @@ void config_destroy(struct config *c);
  * value of the new one. Borrowed. */
 const struct toml_value *config_value(const struct config *c, const char *path);
 
+/* A copy of the value for people to read: keys, tokens, headers and variables of servers are hidden. NULL when
+ * not set; the caller frees it. */
+struct toml_value *config_printable_value(const struct config *c, const char *path);
+
 /* By type; NULL, 0 or false when not set or of another type. Strings are borrowed. */
 const char *config_string(const struct config *c, const char *path);
 int64_t config_int(const struct config *c, const char *path);
