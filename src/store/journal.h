@@ -5,7 +5,8 @@
  * batches, CI results, approvals): what their JSON means is the caller's.
  *
  * For tests: CADRE_CRASH_AFTER_WRITES=N ends the process (exit code 137, nothing flushed) right after the
- * Nth commit since start; 0 or unset: never. */
+ * Nth commit since start; 0 or unset: never. (That is what a kill -9 does to the file: the operating system still has what
+ * was written.) */
 #ifndef CADRE_STORE_JOURNAL_H
 #define CADRE_STORE_JOURNAL_H
 
@@ -36,7 +37,8 @@ struct journal *journal_create(const char *path, const struct journal_run *run, 
  * when. Written by a newer version: ERROR_CONFIG. An older one is migrated. */
 struct journal *journal_open(const char *path, struct error *err);
 
-/* Opens it for looking only (status, logs, report): needs no lock, changes nothing. */
+/* Opens it for looking only (status, logs, report): needs no lock, changes nothing, sees what the process
+ * that works on it commits. */
 struct journal *journal_open_readonly(const char *path, struct error *err);
 void journal_close(struct journal *journal); /* rolls back what is open; NULL is fine */
 
@@ -59,7 +61,7 @@ int journal_put(struct journal *journal, const char *kind, const char *key, cons
 /* The text (caller frees); NULL without ERR set when there is none. */
 char *journal_get(struct journal *journal, const char *kind, const char *key, struct error *err);
 int journal_delete(struct journal *journal, const char *kind, const char *key, struct error *err);
-/* All of KIND in order of first put. CB returns false to stop. The journal must not be changed in CB. */
+/* All of KIND as they are now, in order of first put. CB returns false to stop; it may change the journal. */
 int journal_each(struct journal *journal, const char *kind,
                  bool (*cb)(void *data, const char *key, const char *json), void *data, struct error *err);
 

@@ -1,8 +1,9 @@
 /* store/rollout.h: a thread's items as JSON lines, for people and for replay.
  *
- * `rollouts/<thread>.jsonl`: {"timestamp":…,"type":…,"payload":…} a line. Lines are buffered and reach the
- * disk at rollout_flush(), which the turn loop calls at the end of each turn. A torn last line (a kill in
- * the midst of a write) is cut off when the file is opened again. */
+ * `rollouts/<thread>.jsonl`: {"timestamp":…,"type":…,"payload":…} a line. Lines are buffered and
+ * reach the file at rollout_flush(), which the turn loop calls at the end of each turn: from then on a kill -9
+ * loses nothing. rollout_close() also waits for the disk. A torn last line (a kill in the midst of a write)
+ * is cut off when the file is opened again. */
 #ifndef CADRE_STORE_ROLLOUT_H
 #define CADRE_STORE_ROLLOUT_H
 
@@ -20,9 +21,9 @@ struct rollout *rollout_open(const char *path, struct error *err);
 /* PAYLOAD is JSON text of N bytes. */
 void rollout_add(struct rollout *rollout, const char *type, const char *payload, size_t n);
 
-/* Writes and syncs. */
+/* Writes what is buffered. */
 int rollout_flush(struct rollout *rollout, struct error *err);
-/* Flushes (errors go to the log) and frees. NULL is fine. */
+/* Flushes, syncs (errors go to the log) and frees. NULL is fine. */
 void rollout_close(struct rollout *rollout);
 
 /* Calls CB for each line of PATH; a torn last line is skipped, another bad line is an error with its
