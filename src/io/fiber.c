@@ -16,7 +16,17 @@
 #include <ucontext.h>
 #include <unistd.h>
 
+#if defined(__has_feature)
+#if __has_feature(address_sanitizer)
+#define UNDER_ASAN 1
+#endif
+#endif
 #if defined(__SANITIZE_ADDRESS__)
+#define UNDER_ASAN 1
+#endif
+
+#if defined(UNDER_ASAN)
+#include <dlfcn.h>
 #include <sanitizer/asan_interface.h>
 #include <sanitizer/common_interface_defs.h>
 #define FIBER_STACK_BYTES ((size_t)8 << 20) /* red zones make frames several times larger */
@@ -47,27 +57,48 @@ struct fiber {
 /* The one that has the thread. A loop belongs to one thread. */
 static _Thread_local struct fiber *current;
 
+/* AddressSanitizer's own swapcontext unpoisons whole stacks and prints a warning; with the annotations below
+ * it is not needed, so the C library's is called. */
+static void swap(ucontext_t *from, const ucontext_t *to)
+{
+#if defined(UNDER_ASAN)
+    static int (*real_swapcontext)(ucontext_t *from, const ucontext_t *to);
+
+    if (real_swapcontext == NULL) {
+        void *libc = dlopen("libc.so.6", RTLD_NOW | RTLD_NOLOAD);
+
+        if (libc != NULL)
+            *(void **)&real_swapcontext = dlsym(libc, "swapcontext");
+        if (real_swapcontext == NULL)
+            real_swapcontext = swapcontext;
+    }
+    real_swapcontext(from, to);
+#else
+    swapcontext(from, to);
+#endif
+}
+
 static void switch_to_fiber(struct fiber *fiber)
 {
-#if defined(__SANITIZE_ADDRESS__)
+#if defined(UNDER_ASAN)
     __sanitizer_start_switch_fiber(&fiber->loop_fake_stack, fiber->stack, fiber->stack_bytes);
 #endif
     current = fiber;
-    swapcontext(&fiber->loop_context, &fiber->context);
+    swap(&fiber->loop_context, &fiber->context);
     current = NULL;
-#if defined(__SANITIZE_ADDRESS__)
+#if defined(UNDER_ASAN)
     __sanitizer_finish_switch_fiber(fiber->loop_fake_stack, NULL, NULL);
 #endif
 }
 
 static void switch_to_loop(struct fiber *fiber)
 {
-#if defined(__SANITIZE_ADDRESS__)
+#if defined(UNDER_ASAN)
     __sanitizer_start_switch_fiber(fiber->has_returned ? NULL : &fiber->fake_stack, fiber->loop_stack,
                                    fiber->loop_stack_bytes);
 #endif
-    swapcontext(&fiber->context, &fiber->loop_context);
-#if defined(__SANITIZE_ADDRESS__)
+    swap(&fiber->context, &fiber->loop_context);
+#if defined(UNDER_ASAN)
     __sanitizer_finish_switch_fiber(fiber->fake_stack, &fiber->loop_stack, &fiber->loop_stack_bytes);
 #endif
 }
@@ -76,7 +107,7 @@ static void fiber_main(unsigned high, unsigned low)
 {
     struct fiber *fiber = (struct fiber *)(((uintptr_t)high << 32) | (uintptr_t)low); // NOLINT
 
-#if defined(__SANITIZE_ADDRESS__)
+#if defined(UNDER_ASAN)
     __sanitizer_finish_switch_fiber(NULL, &fiber->loop_stack, &fiber->loop_stack_bytes);
 #endif
     fiber->fn(fiber->arg);
@@ -87,7 +118,7 @@ static void fiber_main(unsigned high, unsigned low)
 
 static void fiber_destroy(struct fiber *fiber)
 {
-#if defined(__SANITIZE_ADDRESS__)
+#if defined(UNDER_ASAN)
     /* The red zones of its last frames would be held against the next mapping at this place. */
     __asan_unpoison_memory_region(fiber->stack, fiber->stack_bytes);
 #endif

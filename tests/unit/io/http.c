@@ -490,6 +490,102 @@ static void http_server_says_why_it_cannot_listen(void **state)
     assert_string_equal(err.text, expected);
 }
 
+static void http_client_goes_through_a_proxy_but_not_to_loopback(void **state)
+{
+    struct got got = {0};
+    char *proxy = url_of("");
+
+    (void)state;
+    setenv("http_proxy", proxy, 1);
+    /* Our server plays the proxy: the name is never looked up. */
+    begin(&got, "http://cadre.invalid/page", (struct http_request_options){0});
+    await(&got);
+    assert_true(got.ok);
+    assert_int_equal(got.status, 404);
+    drop(&got);
+
+    setenv("http_proxy", "http://127.0.0.1:9", 1);
+    fetch(&got, "/late", (struct http_request_options){0});
+    assert_int_equal(got.status, 202);
+    drop(&got);
+    unsetenv("http_proxy");
+    free(proxy);
+}
+
+static void http_client_sends_again_when_a_kept_connection_is_dead(void **state)
+{
+    const struct http_piece pieces[] = {{"one ", 4}, {"two", 3}};
+    const struct http_request_options o = {.method = "POST",
+                                           .body = pieces,
+                                           .body_count = 2,
+                                           .headers = (const char *const[]){"X-Word: w", NULL}};
+    const struct http_server_options options = {.port = http_server_port(server), .on_request = on_request};
+    struct got got = {0};
+
+    (void)state;
+    fetch(&got, "/echo", o);
+    assert_true(got.ok);
+    drop(&got);
+    http_server_destroy(server);
+    server = http_server_create(loop, &options, NULL);
+    assert_non_null(server);
+    fetch(&got, "/echo", o);
+    assert_true(got.ok);
+    assert_string_equal(buf_cstr(&got.body), "one two");
+    assert_int_equal(requests_seen, 2);
+    drop(&got);
+}
+
+static struct got *chained;
+
+static void on_done_starts_another(void *data, const struct error *err)
+{
+    char *url = url_of("/late");
+
+    assert_null(err);
+    *(bool *)data = true;
+    begin(chained, url, (struct http_request_options){0});
+    free(url);
+}
+
+static void on_headers_starts_another(void *data, int status)
+{
+    (void)status;
+    on_done_starts_another(data, NULL);
+}
+
+static void http_request_may_start_another_in_its_callbacks(void **state)
+{
+    struct got got[2] = {0};
+    struct http_request_options o = {.method = "GET"};
+    bool is_done = false;
+    bool has_headers = false;
+    char *url = url_of("/stream");
+
+    (void)state;
+    o.url = url;
+    o.data = &is_done;
+    o.on_done = on_done_starts_another;
+    chained = &got[0];
+    http_request_start(client, &o, NULL);
+    await(&got[0]);
+    assert_true(is_done);
+    assert_int_equal(got[0].status, 202);
+
+    /* Here libcurl is in the midst of its work. */
+    o.data = &has_headers;
+    o.on_done = NULL;
+    o.on_headers = on_headers_starts_another;
+    chained = &got[1];
+    http_request_start(client, &o, NULL);
+    await(&got[1]);
+    assert_true(has_headers);
+    assert_int_equal(got[1].status, 202);
+    drop(&got[0]);
+    drop(&got[1]);
+    free(url);
+}
+
 #define HTTP_TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 
 int main(void)
@@ -507,6 +603,9 @@ int main(void)
         HTTP_TEST(http_request_cancel_is_silent),
         HTTP_TEST(http_client_destroy_ends_what_is_under_way),
         HTTP_TEST(http_fetch_waits_in_a_fiber_and_is_cancelled_with_it),
+        HTTP_TEST(http_client_goes_through_a_proxy_but_not_to_loopback),
+        HTTP_TEST(http_client_sends_again_when_a_kept_connection_is_dead),
+        HTTP_TEST(http_request_may_start_another_in_its_callbacks),
         HTTP_TEST(http_server_says_why_it_cannot_listen),
     };
 

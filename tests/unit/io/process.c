@@ -485,6 +485,54 @@ static void process_passes_extra_descriptors_by_number(void **state)
     close(ends[1]);
 }
 
+static void process_spares_background_work_when_told(void **state)
+{
+    struct talk talk = {0};
+    const struct process_options options = {.argv = SH("sleep 1000 & echo $!"),
+                                            .spare_background = true,
+                                            .on_output = on_output,
+                                            .on_exit = on_exit_of_talk,
+                                            .data = &talk};
+    pid_t pid;
+
+    (void)state;
+    talk.process = process_start(loop, &options, NULL);
+    while (!talk.is_over)
+        loop_run_once(loop, true);
+    pid = (pid_t)atoi(buf_cstr(&talk.out));
+    assert_true(is_alive(pid));
+    kill(pid, SIGKILL);
+    assert_true(dies_soon(pid));
+    buf_free(&talk.out);
+}
+
+static void process_inherits_stdio_and_our_group(void **state)
+{
+    struct talk talk = {0};
+    char script[64];
+    const struct process_options options = {.argv = (const char *const[]){"sh", "-c", script, NULL},
+                                            .inherit_stdio = true,
+                                            .on_exit = on_exit_of_talk,
+                                            .data = &talk};
+
+    (void)state;
+    /* Field 5 of stat is the process group. */
+    snprintf(script, sizeof(script), "read a b c d group rest < /proc/$$/stat; test $group = %d", (int)getpgrp());
+    talk.process = process_start(loop, &options, NULL);
+    while (!talk.is_over)
+        loop_run_once(loop, true);
+    assert_int_equal(talk.exit.exit_code, 0);
+
+    /* Its end must not take us with it. */
+    talk = (struct talk){0};
+    snprintf(script, sizeof(script), "sleep 1000");
+    talk.process = process_start(loop, &options, NULL);
+    process_kill(talk.process, 0);
+    while (!talk.is_over)
+        loop_run_once(loop, true);
+    assert_int_equal(talk.exit.signal, SIGKILL);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -506,6 +554,8 @@ int main(void)
         cmocka_unit_test(process_starts_200_without_leaking_descriptors),
         cmocka_unit_test(process_run_cancelled_with_its_fiber_kills_the_child),
         cmocka_unit_test(process_passes_extra_descriptors_by_number),
+        cmocka_unit_test(process_spares_background_work_when_told),
+        cmocka_unit_test(process_inherits_stdio_and_our_group),
     };
 
     return cmocka_run_group_tests(tests, make_loop, drop_loop);
