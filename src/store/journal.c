@@ -7,8 +7,10 @@
 #include "base/alloc.h"
 #include "base/clock.h"
 #include "base/file.h"
+#include "base/log.h"
 #include "base/str.h"
 #include "base/vec.h"
+#include "io/loop.h"
 #include "store/database.h"
 #include "store/file_lock.h"
 
@@ -30,8 +32,20 @@ static const char *const migrations[] = {
 };
 #define SCHEMA_VERSION ((int)(sizeof(migrations) / sizeof(migrations[0])))
 
+#define LATER_MS 200
+#define LATER_MAX 1000 /* events; then they are written at once */
+
+struct later_event {
+    int64_t ts_ms;
+    char *type;
+    char *json;
+};
+
 struct journal {
     sqlite3 *db;
+    struct vec later; /* of struct later_event */
+    struct loop *loop;
+    struct timer *later_timer;
     int lock_fd; /* -1 when read-only */
     unsigned depth;
     bool is_readonly;
@@ -60,6 +74,13 @@ static int changed(struct journal *journal, int rc)
     if (rc == 0 && journal->depth == 0)
         count_write();
     return rc;
+}
+
+static void free_later(struct later_event *event)
+{
+    free(event->type);
+    free(event->json);
+    free(event);
 }
 
 /* --- Opening --- */
@@ -147,12 +168,22 @@ struct journal *journal_open_readonly(const char *path, struct error *err)
     return journal;
 }
 
+static int write_later(struct journal *journal, struct error *err);
+
 void journal_close(struct journal *journal)
 {
+    struct error err = {0};
+
     if (journal == NULL)
         return;
     while (journal->depth > 0)
         journal_rollback(journal);
+    if (write_later(journal, &err) < 0)
+        log_error("%s: %zu events are lost", err.text, journal->later.len);
+    while (journal->later.len > 0)
+        free_later(vec_pop(&journal->later));
+    vec_finish(&journal->later);
+    timer_cancel(journal->later_timer);
     database_close(journal->db);
     if (journal->lock_fd >= 0)
         close(journal->lock_fd);
@@ -185,9 +216,14 @@ static int run_savepoint(struct journal *journal, const char *verb, unsigned lev
 
 int journal_begin(struct journal *journal, struct error *err)
 {
-    int rc = journal->depth == 0 ? database_run(journal->db, "BEGIN IMMEDIATE", err)
-                                 : run_savepoint(journal, "SAVEPOINT", journal->depth, err);
+    int rc;
 
+    /* Those that wait come first, and in a transaction of their own: this one may be rolled back. They are
+     * written without a sync; it is this one's commit that syncs them, too. */
+    if (journal->depth == 0 && write_later(journal, err) < 0)
+        return -1;
+    rc = journal->depth == 0 ? database_run(journal->db, "BEGIN IMMEDIATE", err)
+                             : run_savepoint(journal, "SAVEPOINT", journal->depth, err);
     if (rc == 0)
         journal->depth++;
     return rc;
@@ -338,10 +374,86 @@ int journal_each(struct journal *journal, const char *kind,
 
 /* --- Events --- */
 
+static int insert_event(struct journal *journal, int64_t ts_ms, const char *type, const char *json,
+                        struct error *err)
+{
+    return database_change(journal->db, err, "INSERT INTO event (ts_ms, type, json) VALUES (?, ?, ?)", "iss", ts_ms,
+                           type, json);
+}
+
+/* Writes the events that wait. Without a sync: what the process has written survives its kill; only a power
+ * cut could take it, and that is what their callers have agreed to. */
+static int write_later(struct journal *journal, struct error *err)
+{
+    int rc = 0;
+
+    if (journal->later.len == 0 || journal->depth > 0)
+        return 0;
+    if (database_run(journal->db, "PRAGMA synchronous = NORMAL", err) < 0 ||
+        database_run(journal->db, "BEGIN IMMEDIATE", err) < 0)
+        return -1;
+    for (size_t i = 0; i < journal->later.len && rc == 0; i++) {
+        const struct later_event *event = journal->later.items[i];
+
+        rc = insert_event(journal, event->ts_ms, event->type, event->json, err);
+    }
+    if (rc == 0)
+        rc = database_run(journal->db, "COMMIT", err);
+    if (rc < 0)
+        (void)database_run(journal->db, "ROLLBACK", NULL);
+    if (database_run(journal->db, "PRAGMA synchronous = FULL", rc < 0 ? NULL : err) < 0)
+        return -1;
+    if (rc < 0)
+        return -1;
+    while (journal->later.len > 0)
+        free_later(vec_pop(&journal->later));
+    count_write();
+    return 0;
+}
+
+static void on_later(void *data)
+{
+    struct journal *journal = data;
+    struct error err = {0};
+
+    journal->later_timer = NULL;
+    if (write_later(journal, &err) < 0)
+        log_error("%s", err.text);
+    if (journal->later.len > 0)
+        journal->later_timer = timer_start(journal->loop, LATER_MS, on_later, journal);
+}
+
+void journal_event_later(struct journal *journal, const char *type, const char *json)
+{
+    struct later_event *event;
+    struct error err = {0};
+
+    if (journal->depth > 0) {
+        if (insert_event(journal, clock_wall_ms(), type, json, &err) < 0)
+            log_error("%s", err.text);
+        return;
+    }
+    event = xcalloc(1, sizeof(*event));
+    event->ts_ms = clock_wall_ms();
+    event->type = xstrdup(type);
+    event->json = xstrdup(json);
+    vec_push(&journal->later, event);
+    if (journal->later.len % LATER_MAX == 0 && write_later(journal, &err) < 0)
+        log_error("%s", err.text);
+    if (journal->loop != NULL && journal->later_timer == NULL && journal->later.len > 0)
+        journal->later_timer = timer_start(journal->loop, LATER_MS, on_later, journal);
+}
+
+void journal_set_loop(struct journal *journal, struct loop *loop)
+{
+    timer_cancel(journal->later_timer);
+    journal->later_timer = NULL;
+    journal->loop = loop;
+}
+
 int64_t journal_event(struct journal *journal, const char *type, const char *json, struct error *err)
 {
-    if (database_change(journal->db, err, "INSERT INTO event (ts_ms, type, json) VALUES (?, ?, ?)", "iss",
-                        clock_wall_ms(), type, json) < 0)
+    if (write_later(journal, err) < 0 || insert_event(journal, clock_wall_ms(), type, json, err) < 0)
         return -1;
     /* Asked before count_write(), which may be the end. */
     int64_t seq = sqlite3_last_insert_rowid(journal->db);
@@ -355,10 +467,13 @@ int journal_events_since(struct journal *journal, int64_t seq,
                                     const char *json),
                          void *data, struct error *err)
 {
-    sqlite3_stmt *row = database_ask(
-        journal->db, err, "SELECT seq, ts_ms, type, json FROM event WHERE seq > ? ORDER BY seq", "i", seq);
+    sqlite3_stmt *row;
     int rc;
 
+    if (write_later(journal, err) < 0)
+        return -1;
+    row = database_ask(journal->db, err,
+                       "SELECT seq, ts_ms, type, json FROM event WHERE seq > ? ORDER BY seq", "i", seq);
     if (row == NULL)
         return -1;
     while ((rc = database_step(row, err)) == 1) {

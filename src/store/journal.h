@@ -16,6 +16,7 @@
 #include <stdint.h>
 
 struct journal;
+struct loop;
 
 struct journal_run {
     char *id;
@@ -68,6 +69,13 @@ int journal_each(struct journal *journal, const char *kind,
 /* Appends an event; its number (from 1, without gaps within a run) or -1. JSON is the whole line as
  * `--json` prints it. */
 int64_t journal_event(struct journal *journal, const char *type, const char *json, struct error *err);
+/* Appends an event that need not be on the disk before anything else happens (what threads do, as against what
+ * the run decides): it is written before the next transaction or event, and within 200 ms when
+ * journal_set_loop() was called; within a transaction it belongs to that. The order of all events stays. A
+ * kill may lose those that are not written yet; a failed write goes to the log and is tried again. */
+void journal_event_later(struct journal *journal, const char *type, const char *json);
+void journal_set_loop(struct journal *journal, struct loop *loop);
+
 /* Events with a number above SEQ, in order. CB returns false to stop. */
 int journal_events_since(struct journal *journal, int64_t seq,
                          bool (*cb)(void *data, int64_t seq, int64_t ts_ms, const char *type,

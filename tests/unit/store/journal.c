@@ -6,6 +6,7 @@
 #include "base/file.h"
 #include "base/path.h"
 #include "base/str.h"
+#include "io/loop.h"
 #include "store/journal.h"
 
 #include <signal.h>
@@ -153,6 +154,38 @@ static void journal_numbers_events_without_gaps(void **state)
     expect_events(journal, 1, "2:b{} ");
     expect_events(journal, 2, "");
     journal_close(journal);
+}
+
+static void journal_writes_later_events_in_order(void **state)
+{
+    struct loop *loop = loop_create();
+    struct journal *journal = create();
+    struct journal *looker;
+
+    (void)state;
+    journal_event_later(journal, "a", "1");
+    journal_event_later(journal, "b", "2");
+    looker = journal_open_readonly(path, NULL);
+    expect_events(looker, 0, "");
+    assert_int_equal(journal_event(journal, "c", "3", NULL), 3);
+    expect_events(looker, 0, "1:a1 2:b2 3:c3 ");
+
+    /* One that waits is not part of a transaction that begins after it; one within is. */
+    journal_event_later(journal, "d", "4");
+    assert_int_equal(journal_begin(journal, NULL), 0);
+    journal_event_later(journal, "lost", "0");
+    journal_rollback(journal);
+    expect_events(looker, 3, "4:d4 ");
+
+    journal_set_loop(journal, loop);
+    journal_event_later(journal, "e", "5");
+    loop_run(loop); /* the timer */
+    expect_events(looker, 4, "5:e5 ");
+    journal_event_later(journal, "f", "6");
+    journal_close(journal);
+    expect_events(looker, 5, "6:f6 ");
+    journal_close(looker);
+    loop_destroy(loop);
 }
 
 static void journal_transactions_nest(void **state)
@@ -373,6 +406,7 @@ int main(void)
         JOURNAL_TEST(journal_keeps_the_run),
         JOURNAL_TEST(journal_keeps_records_in_order_of_first_put),
         JOURNAL_TEST(journal_numbers_events_without_gaps),
+        JOURNAL_TEST(journal_writes_later_events_in_order),
         JOURNAL_TEST(journal_transactions_nest),
         JOURNAL_TEST(journal_is_held_by_one),
         JOURNAL_TEST(journal_refuses_what_it_cannot_read),
