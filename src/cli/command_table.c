@@ -5,11 +5,13 @@
 
 /* One line a command, alphabetical. */
 extern const struct command command_config;
+extern const struct command command_mock;
 extern const struct command command_trust;
 /* declarations */
 
 const struct command *const command_table[] = {
     &command_config,
+    &command_mock,
     &command_trust,
     /* entries, in the order of the help */
     NULL,
