@@ -29,7 +29,7 @@
 #include <dlfcn.h>
 #include <sanitizer/asan_interface.h>
 #include <sanitizer/common_interface_defs.h>
-#define FIBER_STACK_BYTES ((size_t)8 << 20) /* red zones make frames several times larger */
+#define FIBER_STACK_BYTES ((size_t)4 << 20) /* red zones make frames several times larger */
 #else
 #define FIBER_STACK_BYTES ((size_t)1 << 20)
 #endif

@@ -519,40 +519,6 @@ void http_request_cancel(struct http_request *request)
         free_request(request);
 }
 
-/* --- The client --- */
-
-struct http_client *http_client_create(struct loop *loop)
-{
-    static bool is_initialised; /* libcurl's own global state, once a process */
-    struct http_client *client = xcalloc(1, sizeof(*client));
-
-    if (!is_initialised) {
-        curl_global_init(CURL_GLOBAL_DEFAULT);
-        is_initialised = true;
-    }
-    client->loop = loop;
-    client->multi = curl_multi_init();
-    curl_multi_setopt(client->multi, CURLMOPT_SOCKETFUNCTION, on_curl_socket);
-    curl_multi_setopt(client->multi, CURLMOPT_SOCKETDATA, client);
-    curl_multi_setopt(client->multi, CURLMOPT_TIMERFUNCTION, on_curl_timer);
-    curl_multi_setopt(client->multi, CURLMOPT_TIMERDATA, client);
-    curl_multi_setopt(client->multi, CURLMOPT_MAXCONNECTS, CONNECTIONS_KEPT);
-    return client;
-}
-
-void http_client_destroy(struct http_client *client)
-{
-    if (client == NULL)
-        return;
-    assert(!client->in_action);
-    while (client->requests.len > 0)
-        free_request(client->requests.items[client->requests.len - 1]);
-    curl_multi_cleanup(client->multi);
-    timer_cancel(client->timer);
-    vec_finish(&client->requests);
-    free(client);
-}
-
 /* --- Whole answers --- */
 
 struct fetch {
@@ -619,4 +585,48 @@ int http_fetch(struct http_client *client, const struct http_request_options *op
     }
     *status = fetch.status;
     return 0;
+}
+
+/* --- The client --- */
+
+struct http_client *http_client_create(struct loop *loop)
+{
+    static bool is_initialised; /* libcurl's own global state, once a process */
+    struct http_client *client = xcalloc(1, sizeof(*client));
+
+    if (!is_initialised) {
+        curl_global_init(CURL_GLOBAL_DEFAULT);
+        is_initialised = true;
+    }
+    client->loop = loop;
+    client->multi = curl_multi_init();
+    curl_multi_setopt(client->multi, CURLMOPT_SOCKETFUNCTION, on_curl_socket);
+    curl_multi_setopt(client->multi, CURLMOPT_SOCKETDATA, client);
+    curl_multi_setopt(client->multi, CURLMOPT_TIMERFUNCTION, on_curl_timer);
+    curl_multi_setopt(client->multi, CURLMOPT_TIMERDATA, client);
+    curl_multi_setopt(client->multi, CURLMOPT_MAXCONNECTS, CONNECTIONS_KEPT);
+    return client;
+}
+
+void http_client_destroy(struct http_client *client)
+{
+    if (client == NULL)
+        return;
+    assert(!client->in_action);
+    while (client->requests.len > 0) {
+        struct http_request *request = client->requests.items[client->requests.len - 1];
+
+        /* Nobody else would wake the fiber that waits for it. */
+        if (request->on_done == on_fetch_done) {
+            struct error err = {0};
+
+            error_set(&err, ERROR_CANCELLED, "%s: given up", request->shown_url);
+            on_fetch_done(request->data, &err);
+        }
+        free_request(request);
+    }
+    curl_multi_cleanup(client->multi);
+    timer_cancel(client->timer);
+    vec_finish(&client->requests);
+    free(client);
 }

@@ -44,7 +44,8 @@ struct http_request_options {
 };
 
 struct http_client *http_client_create(struct loop *loop);
-void http_client_destroy(struct http_client *client); /* cancels what is under way */
+/* Cancels what is under way (http_fetch() fails). Not within on_headers or on_body. NULL is fine. */
+void http_client_destroy(struct http_client *client);
 
 struct http_request *http_request_start(struct http_client *client, const struct http_request_options *options,
                                         struct error *err);

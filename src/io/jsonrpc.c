@@ -482,8 +482,18 @@ void jsonrpc_destroy(struct jsonrpc *rpc)
         return;
     rpc->is_destroyed = true;
     rpc->is_ended = true;
-    while (rpc->requests.len > 0)
-        free_request(rpc->requests.items[rpc->requests.len - 1]);
+    while (rpc->requests.len > 0) {
+        struct jsonrpc_request *request = rpc->requests.items[rpc->requests.len - 1];
+
+        /* Nobody else would wake the fiber that waits for it. */
+        if (request->on_result == on_fetched) {
+            struct error err = {0};
+
+            error_set(&err, ERROR_CANCELLED, "%s: the connection was given up", request->method);
+            on_fetched(request->data, NULL, NULL, &err);
+        }
+        free_request(request);
+    }
     while (rpc->calls.len > 0)
         free_call(rpc->calls.items[rpc->calls.len - 1]);
     line_reader_finish(&rpc->reader);

@@ -39,7 +39,8 @@ struct jsonrpc_options {
 
 struct jsonrpc *jsonrpc_create(struct loop *loop, const struct jsonrpc_options *options);
 
-/* Forgets all; pending requests get no callback. May be called within any of its callbacks. */
+/* Forgets all: pending requests get no callback (but jsonrpc_fetch() fails), handles of requests and calls are
+ * gone. May be called within any of its callbacks. */
 void jsonrpc_destroy(struct jsonrpc *rpc);
 
 /* Received bytes. A line that is no JSON-RPC message is answered as the specification says and skipped;

@@ -478,6 +478,45 @@ static void http_fetch_waits_in_a_fiber_and_is_cancelled_with_it(void **state)
     fiber_run_to_end(loop, fetches_in_fiber, NULL);
 }
 
+struct waiting {
+    struct fiber_group group;
+    int rc;
+    struct error err;
+};
+
+static void waits_for_an_answer(void *arg)
+{
+    struct waiting *w = arg;
+    char *url = url_of("/silent");
+    int status;
+
+    w->rc = http_fetch(client, &(struct http_request_options){.method = "GET", .url = url}, &status, NULL, &w->err);
+    free(url);
+    fiber_group_done(&w->group);
+}
+
+static void gives_up_under_a_fiber(void *arg)
+{
+    struct waiting *w = arg;
+
+    fiber_group_add(&w->group);
+    fiber_start(loop, waits_for_an_answer, w);
+    assert_int_equal(fiber_sleep(10, NULL), 0);
+    http_client_destroy(client);
+    client = NULL;
+    assert_int_equal(fiber_group_wait(&w->group, NULL), 0);
+    assert_int_equal(w->rc, -1);
+    assert_int_equal(w->err.code, ERROR_CANCELLED);
+}
+
+static void http_fetch_fails_when_its_client_is_destroyed(void **state)
+{
+    struct waiting w = {0};
+
+    (void)state;
+    fiber_run_to_end(loop, gives_up_under_a_fiber, &w);
+}
+
 static void http_server_says_why_it_cannot_listen(void **state)
 {
     const struct http_server_options options = {.port = http_server_port(server), .on_request = on_request};
@@ -603,6 +642,7 @@ int main(void)
         HTTP_TEST(http_request_cancel_is_silent),
         HTTP_TEST(http_client_destroy_ends_what_is_under_way),
         HTTP_TEST(http_fetch_waits_in_a_fiber_and_is_cancelled_with_it),
+        HTTP_TEST(http_fetch_fails_when_its_client_is_destroyed),
         HTTP_TEST(http_client_goes_through_a_proxy_but_not_to_loopback),
         HTTP_TEST(http_client_sends_again_when_a_kept_connection_is_dead),
         HTTP_TEST(http_request_may_start_another_in_its_callbacks),

@@ -386,6 +386,44 @@ static void talks_to_a_child(void *arg)
     buf_free(&side.log);
 }
 
+struct waiting {
+    struct side side;
+    struct fiber_group group;
+    int rc;
+    struct error err;
+};
+
+static void waits_for_an_answer(void *arg)
+{
+    struct waiting *w = arg;
+    json_t *result;
+
+    w->rc = jsonrpc_fetch(w->side.rpc, "never", NULL, 0, &result, &w->err);
+    fiber_group_done(&w->group);
+}
+
+static void gives_up_under_a_fiber(void *arg)
+{
+    struct waiting *w = arg;
+
+    open_side(&w->side);
+    fiber_group_add(&w->group);
+    fiber_start(loop, waits_for_an_answer, w);
+    assert_int_equal(fiber_sleep(2, NULL), 0);
+    close_side(&w->side);
+    assert_int_equal(fiber_group_wait(&w->group, NULL), 0);
+    assert_int_equal(w->rc, -1);
+    assert_int_equal(w->err.code, ERROR_CANCELLED);
+}
+
+static void jsonrpc_fetch_fails_when_its_connection_is_given_up(void **state)
+{
+    struct waiting w = {0};
+
+    (void)state;
+    fiber_run_to_end(loop, gives_up_under_a_fiber, &w);
+}
+
 static void jsonrpc_process_talks_to_a_child(void **state)
 {
     (void)state;
@@ -416,6 +454,7 @@ int main(void)
         cmocka_unit_test(jsonrpc_times_out_and_fails_at_the_end),
         cmocka_unit_test(jsonrpc_may_be_destroyed_in_its_callbacks),
         cmocka_unit_test(jsonrpc_stream_talks_over_a_socket),
+        cmocka_unit_test(jsonrpc_fetch_fails_when_its_connection_is_given_up),
         cmocka_unit_test(jsonrpc_process_talks_to_a_child),
     };
 
