@@ -11,7 +11,6 @@
 #include "base/log.h"
 #include "base/str.h"
 #include "base/vec.h"
-#include "io/fiber.h"
 #include "io/loop.h"
 
 #include <assert.h>
@@ -61,6 +60,7 @@ struct http_request {
     bool is_cancelled;
     bool is_done;
     bool has_headers;
+    bool done_on_destroy;
     struct error refusal; /* why a callback of ours stopped the transfer */
     char curl_text[CURL_ERROR_SIZE];
     void (*on_headers)(void *data, int status);
@@ -467,6 +467,7 @@ struct http_request *http_request_start(struct http_client *client, const struct
     request->on_body = options->on_body;
     request->on_done = options->on_done;
     request->data = options->data;
+    request->done_on_destroy = options->done_on_destroy && options->on_done != NULL;
     request->max_body_bytes = options->max_body_bytes ? options->max_body_bytes : DEFAULT_BODY_BYTES;
     request->shown_url = show_url(options->url, &is_loopback);
     set_transfer(request, options, is_loopback);
@@ -519,74 +520,6 @@ void http_request_cancel(struct http_request *request)
         free_request(request);
 }
 
-/* --- Whole answers --- */
-
-struct fetch {
-    struct buf *body;
-    int status;
-    struct error err;
-    bool is_over;
-    struct fiber *fiber;
-};
-
-static void on_fetch_headers(void *data, int status)
-{
-    struct fetch *fetch = data;
-
-    fetch->status = status;
-}
-
-static void on_fetch_body(void *data, const char *bytes, size_t n)
-{
-    struct fetch *fetch = data;
-
-    if (fetch->body != NULL)
-        buf_append(fetch->body, bytes, n);
-}
-
-static void on_fetch_done(void *data, const struct error *err)
-{
-    struct fetch *fetch = data;
-
-    if (err != NULL)
-        fetch->err = *err;
-    fetch->is_over = true;
-    if (fetch->fiber != NULL)
-        fiber_wake(fetch->fiber);
-}
-
-int http_fetch(struct http_client *client, const struct http_request_options *options, int *status,
-               struct buf *body, struct error *err)
-{
-    struct fetch fetch = {.body = body, .fiber = fiber_current()};
-    struct http_request_options o = *options;
-    struct http_request *request;
-
-    o.on_headers = on_fetch_headers;
-    o.on_body = on_fetch_body;
-    o.on_done = on_fetch_done;
-    o.data = &fetch;
-    request = http_request_start(client, &o, err);
-    if (request == NULL)
-        return -1;
-    while (!fetch.is_over) {
-        if (fetch.fiber == NULL) {
-            loop_run_once(client->loop, true);
-        } else if (fiber_wait(err) < 0) {
-            if (!fetch.is_over)
-                http_request_cancel(request);
-            return -1;
-        }
-    }
-    if (error_is_set(&fetch.err)) {
-        if (err != NULL)
-            *err = fetch.err;
-        return -1;
-    }
-    *status = fetch.status;
-    return 0;
-}
-
 /* --- The client --- */
 
 struct http_client *http_client_create(struct loop *loop)
@@ -608,6 +541,11 @@ struct http_client *http_client_create(struct loop *loop)
     return client;
 }
 
+struct loop *http_client_loop(const struct http_client *client)
+{
+    return client->loop;
+}
+
 void http_client_destroy(struct http_client *client)
 {
     if (client == NULL)
@@ -616,12 +554,12 @@ void http_client_destroy(struct http_client *client)
     while (client->requests.len > 0) {
         struct http_request *request = client->requests.items[client->requests.len - 1];
 
-        /* Nobody else would wake the fiber that waits for it. */
-        if (request->on_done == on_fetch_done) {
+        if (request->done_on_destroy && !request->is_done && !request->is_cancelled) {
             struct error err = {0};
 
             error_set(&err, ERROR_CANCELLED, "%s: given up", request->shown_url);
-            on_fetch_done(request->data, &err);
+            request->is_done = true;
+            request->on_done(request->data, &err);
         }
         free_request(request);
     }

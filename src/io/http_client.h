@@ -41,11 +41,14 @@ struct http_request_options {
      * this returns; http_request_cancel() inside it is a no-op. Not called after http_request_cancel(). */
     void (*on_done)(void *data, const struct error *err);
     void *data;
+    bool done_on_destroy; /* on_done is told of http_client_destroy(), too (ERROR_CANCELLED) */
 };
 
 struct http_client *http_client_create(struct loop *loop);
-/* Cancels what is under way (http_fetch() fails). Not within on_headers or on_body. NULL is fine. */
+/* Cancels what is under way (http_fetch() fails). Not within a callback of a request. NULL is
+ * fine. */
 void http_client_destroy(struct http_client *client);
+struct loop *http_client_loop(const struct http_client *client);
 
 struct http_request *http_request_start(struct http_client *client, const struct http_request_options *options,
                                         struct error *err);

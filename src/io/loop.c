@@ -12,7 +12,10 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <uv.h>
+
+#define DESCRIPTORS_WANTED 16384
 
 struct deferred {
     void (*cb)(void *data);
@@ -109,12 +112,24 @@ void loop_defer(struct loop *loop, void (*cb)(void *data), void *data)
 
 /* --- The loop --- */
 
+/* A thousand agents have more connections and pipes than the usual soft limit of 1024. */
+static void raise_descriptor_limit(void)
+{
+    struct rlimit limit;
+
+    if (getrlimit(RLIMIT_NOFILE, &limit) < 0 || limit.rlim_cur >= DESCRIPTORS_WANTED)
+        return;
+    limit.rlim_cur = limit.rlim_max < DESCRIPTORS_WANTED ? limit.rlim_max : DESCRIPTORS_WANTED;
+    (void)setrlimit(RLIMIT_NOFILE, &limit);
+}
+
 struct loop *loop_create(void)
 {
     struct loop *loop = xcalloc(1, sizeof(*loop));
 
     /* A closed pipe or socket shall be an error of write(), not the end of the process. */
     signal(SIGPIPE, SIG_IGN);
+    raise_descriptor_limit();
     check_uv(uv_loop_init(&loop->uv), "creating it");
     check_uv(uv_idle_init(&loop->uv, &loop->idle), "creating it");
     loop->idle.data = loop;

@@ -14,6 +14,7 @@ struct timer;
 struct watch;
 struct signal_watch;
 
+/* Also ignores SIGPIPE (children get it back) and raises the soft limit of open descriptors. */
 struct loop *loop_create(void);
 void loop_destroy(struct loop *loop); /* every handle must be gone; NULL is fine */
 
