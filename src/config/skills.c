@@ -7,6 +7,7 @@
 #include "base/path.h"
 #include "base/str.h"
 #include "config/config.h"
+#include "config/front_matter.h"
 #include "config/role.h"
 
 #include <stdlib.h>
@@ -16,66 +17,6 @@
 #define MAX_SKILLS            200
 #define NAME_MAX_BYTES        64
 #define DESCRIPTION_MAX_BYTES 1024
-
-/* The front matter: from a first line "---" to the next. Returns the offset of the body, 0 without one. */
-static size_t front_matter(const char *text, size_t *start, size_t *end)
-{
-    const char *p, *line;
-
-    if (strncmp(text, "---\n", 4) != 0 && strncmp(text, "---\r\n", 5) != 0)
-        return 0;
-    p = strchr(text, '\n') + 1;
-    *start = (size_t)(p - text);
-    for (line = p; line != NULL && *line != '\0'; line = strchr(line, '\n')) {
-        if (*line == '\n')
-            line++;
-        if (strncmp(line, "---", 3) == 0 && strchr("\r\n", line[3]) != NULL) {
-            const char *after = strchr(line, '\n');
-
-            *end = (size_t)(line - text);
-            return after != NULL ? (size_t)(after + 1 - text) : strlen(text);
-        }
-    }
-    return 0;
-}
-
-/* The scalar of a top-level `key:` line, without its quotes; folded lines (`>` and `|`, or indented ones) are
- * joined by spaces. NULL when missing. Caller frees. */
-static char *scalar(const char *text, size_t start, size_t end, const char *key)
-{
-    struct buf out = BUF_INIT;
-    size_t n = strlen(key), at = start;
-    bool inside = false, found = false;
-
-    while (at < end) {
-        size_t len = strcspn(text + at, "\n");
-        char *line = xstrndup(text + at, len), *trimmed;
-
-        if (len > n && line[n] == ':' && strncmp(line, key, n) == 0) {
-            inside = found = true;
-            trimmed = str_trim(line + n + 1);
-            if (strcspn(trimmed, ">|") != 0)
-                buf_puts(&out, trimmed);
-        } else if (inside && (line[0] == ' ' || line[0] == '\t')) {
-            if (out.len > 0)
-                buf_putc(&out, ' ');
-            buf_puts(&out, str_trim(line));
-        } else {
-            inside = false;
-        }
-        free(line);
-        at += len + 1;
-    }
-    if (!found) {
-        buf_free(&out);
-        return NULL;
-    }
-    if (out.len >= 2 && (out.data[0] == '"' || out.data[0] == '\'') && out.data[out.len - 1] == out.data[0]) {
-        buf_truncate(&out, out.len - 1);
-        buf_consume(&out, 1);
-    }
-    return buf_take(&out);
-}
 
 /* 1 enabled, 0 disabled by an entry {path | name, enabled}, -1 not mentioned. */
 static int switched(const struct toml_value *list, const char *name, const char *file)
@@ -111,9 +52,9 @@ static void add_skill(struct skill_list *out, const char *file, const struct con
             str_list_add(warnings, err.text);
         goto out;
     }
-    if (front_matter(buf_cstr(&text), &start, &end) > 0) {
-        name = scalar(buf_cstr(&text), start, end, "name");
-        description = scalar(buf_cstr(&text), start, end, "description");
+    if (front_matter_find(buf_cstr(&text), &start, &end) > 0) {
+        name = front_matter_scalar(buf_cstr(&text), start, end, "name");
+        description = front_matter_scalar(buf_cstr(&text), start, end, "description");
     }
     if (str_is_empty(name) || str_is_empty(description) || strlen(name) > NAME_MAX_BYTES ||
         strlen(description) > DESCRIPTION_MAX_BYTES) {
@@ -225,7 +166,7 @@ int skill_read_body(const struct skill *skill, struct buf *out, struct error *er
     int rc = file_read(skill->file, &text, SKILL_MAX_BYTES, err);
 
     if (rc == 0) {
-        body = front_matter(buf_cstr(&text), &start, &end);
+        body = front_matter_find(buf_cstr(&text), &start, &end);
         buf_append(out, buf_cstr(&text) + body, text.len - body);
     }
     buf_free(&text);
