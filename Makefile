@@ -3,7 +3,7 @@ BUILD       ?= build
 CHECK_BUILD ?= build-check
 PREFIX      ?= /usr/local
 
-.PHONY: all demo check bench install fmt lint fuzz coverage clean bootstrap
+.PHONY: all packs demo check bench install fmt lint fuzz coverage clean bootstrap
 
 all: $(BUILD)/build.ninja
 	@ninja -C $(BUILD) --quiet
@@ -32,6 +32,9 @@ fmt:
 
 lint: all
 	@scripts/lint $(BUILD)
+
+packs:
+	@scripts/make-packs
 
 fuzz:
 	@fuzz/run

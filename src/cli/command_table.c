@@ -6,12 +6,14 @@
 /* One line a command, alphabetical. */
 extern const struct command command_config;
 extern const struct command command_mock;
+extern const struct command command_init;
 extern const struct command command_trust;
 /* declarations */
 
 const struct command *const command_table[] = {
     &command_config,
     &command_mock,
+    &command_init,
     &command_trust,
     /* entries, in the order of the help */
     NULL,
