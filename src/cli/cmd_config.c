@@ -1,9 +1,12 @@
-/* cli/cmd_config.c: `cadre config get|explain|schema`: what holds, where it comes from, what there is. */
+/* cli/cmd_config.c: `cadre config get|explain|schema|roles|role`: what holds, where it comes from, what there
+ * is. */
 #include "cli/command.h"
 #include "cli/settings.h"
 
 #include "base/buf.h"
+#include "base/log.h"
 #include "config/config.h"
+#include "config/role.h"
 #include "config/schema.h"
 #include "config/toml.h"
 
@@ -120,6 +123,59 @@ static void print_schema(const struct cli_args *args)
     buf_free(&text);
 }
 
+/* The roles by name; no role file is opened for it. */
+static void print_roles(const struct role_registry *roles)
+{
+    for (size_t i = 0; i < role_registry_count(roles); i++) {
+        struct role_summary s = role_registry_at(roles, i);
+
+        printf("%-18s %s%s%s\n", s.name, s.description, s.file != NULL ? "  " : "",
+               s.file != NULL ? s.file : "");
+    }
+}
+
+static void print_setting(const char *name, const char *value)
+{
+    printf("%-16s %s\n", name, value != NULL ? value : "(as its parent)");
+}
+
+static void print_role(const struct role *role)
+{
+    char *servers = str_list_join(&role->mcp_server_names, ", ");
+
+    print_setting("name", role->name);
+    print_setting("description", role->description);
+    print_setting("file", role->file != NULL ? role->file : "(built-in)");
+    print_setting("model", role->model);
+    print_setting("effort", role->reasoning_effort);
+    print_setting("sandbox_mode", role->sandbox_mode);
+    print_setting("approval_policy", role->approval_policy);
+    print_setting("mcp_servers", !role->has_mcp_servers ? "(all)" : str_is_empty(servers) ? "(none)" : servers);
+    print_setting("runner", role->runner);
+    print_setting("isolation", role->isolation);
+    printf("%-16s %zu bytes\n", "instructions",
+           role->developer_instructions != NULL ? strlen(role->developer_instructions) : 0);
+    free(servers);
+}
+
+static int show_roles(const struct config *c, const char *name, struct error *err)
+{
+    struct role_registry *roles = role_registry_create(c);
+    const struct role *role = NULL;
+    int rc = 0;
+
+    if (name == NULL)
+        print_roles(roles);
+    else if ((role = role_registry_get(roles, name, err)) != NULL)
+        print_role(role);
+    else
+        rc = -1;
+    for (size_t i = 0; i < role_registry_warnings(roles)->len; i++)
+        log_warning("%s", role_registry_warnings(roles)->items[i]);
+    role_registry_destroy(roles);
+    return rc;
+}
+
 static int run(struct cli_context *ctx, const struct cli_args *args)
 {
     const char *verb = args->positionals.items[0];
@@ -132,8 +188,18 @@ static int run(struct cli_context *ctx, const struct cli_args *args)
         print_schema(args);
         return EXIT_DONE;
     }
+    if ((strcmp(verb, "roles") == 0 && key == NULL) || (strcmp(verb, "role") == 0 && key != NULL)) {
+        int rc;
+
+        if ((c = cli_load_config(ctx, &err)) == NULL)
+            return cli_fail(&err);
+        rc = show_roles(c, key, &err);
+        config_destroy(c);
+        return rc == 0 ? EXIT_DONE : cli_fail(&err);
+    }
     if (!is_get && !is_explain) {
-        error_set(&err, ERROR_USAGE, "expected get KEY, explain KEY or schema, found \"%s\"", verb);
+        error_set(&err, ERROR_USAGE, "expected get KEY, explain KEY, schema, roles or role NAME, found \"%s\"",
+                  verb);
         return cli_fail(&err);
     }
     if (key == NULL) {
@@ -159,9 +225,10 @@ static const struct option_spec options[] = {
 const struct command command_config = {
     .name = "config",
     .summary = "show settings, where they come from, and all keys there are",
-    .usage = "get KEY | explain KEY | schema",
+    .usage = "get KEY | explain KEY | schema | roles | role NAME",
     .details = "KEY is a dotted path; quote a part that holds a dot: projects.\"/src/x\".trust_level.\n"
-               "explain names every layer that sets the key. Secrets are not printed.",
+               "explain names every layer that sets the key; role shows what one role's file gives it. Secrets are not\n"
+               "printed.",
     .example = "cadre config explain agents.max_threads\ncadre -c loop.batch_size=4 config get loop.batch_size",
     .options = options,
     .min_positionals = 1,

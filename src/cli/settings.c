@@ -5,6 +5,23 @@
 #include "base/str.h"
 #include "cli/command.h"
 #include "config/config.h"
+#include "config/role.h"
+
+/* Strict means every role file too, also those that no thread would open. */
+static int check_roles(const struct config *config, struct error *err)
+{
+    struct role_registry *roles = role_registry_create(config);
+    struct str_list problems = {0};
+    int rc = 0;
+
+    if (role_registry_check(roles, &problems) > 0)
+        rc = error_set(err, ERROR_CONFIG, "%s", problems.items[0]);
+    else if (role_registry_warnings(roles)->len > 0)
+        rc = error_set(err, ERROR_CONFIG, "%s", role_registry_warnings(roles)->items[0]);
+    str_list_finish(&problems);
+    role_registry_destroy(roles);
+    return rc;
+}
 
 struct config *cli_load_config(const struct cli_context *ctx, struct error *err)
 {
@@ -19,6 +36,10 @@ struct config *cli_load_config(const struct cli_context *ctx, struct error *err)
 
     if (config == NULL)
         return NULL;
+    if (ctx->strict_config && check_roles(config, err) < 0) {
+        config_destroy(config);
+        return NULL;
+    }
     config_warnings(config, &lines);
     for (size_t i = 0; i < lines.len; i++)
         log_warning("%s", lines.items[i]);
