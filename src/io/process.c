@@ -59,6 +59,7 @@ struct process {
     int in_fd;
     struct watch *in_watch;
     struct buf in_queue;
+    size_t in_sent; /* of in_queue; cut off in large steps, not with every write */
     bool close_in_when_empty;
     bool use_pty;
     bool in_our_group;
@@ -348,8 +349,9 @@ static void on_input_ready(void *data, int events);
 
 static void flush_input(struct process *process)
 {
-    while (process->in_fd >= 0 && process->in_queue.len > 0) {
-        ssize_t n = write(process->in_fd, process->in_queue.data, process->in_queue.len);
+    while (process->in_fd >= 0 && process->in_queue.len > process->in_sent) {
+        ssize_t n = write(process->in_fd, process->in_queue.data + process->in_sent,
+                          process->in_queue.len - process->in_sent);
 
         if (n < 0 && errno == EINTR)
             continue;
@@ -363,8 +365,10 @@ static void flush_input(struct process *process)
             close_input(process);
             return;
         }
-        buf_consume(&process->in_queue, (size_t)n);
+        process->in_sent += (size_t)n;
     }
+    buf_clear(&process->in_queue);
+    process->in_sent = 0;
     if (process->in_watch != NULL)
         stop_watch(&process->in_watch);
     if (process->close_in_when_empty)
@@ -381,6 +385,10 @@ void process_write(struct process *process, const void *bytes, size_t n)
 {
     if (process->in_fd < 0 || process->close_in_when_empty || n == 0)
         return;
+    if (process->in_sent > process->in_queue.len / 2) {
+        buf_consume(&process->in_queue, process->in_sent);
+        process->in_sent = 0;
+    }
     buf_append(&process->in_queue, bytes, n);
     if (process->in_watch == NULL)
         flush_input(process);

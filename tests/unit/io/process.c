@@ -211,7 +211,7 @@ static void process_timeout_kills_the_whole_group(void **state)
     (void)state;
     process_result_finish(&r);
     r = run(&(struct process_run_options){
-        .argv = (const char *const[]){"sh", "-c", script, NULL}, .timeout_ms = 100});
+        .argv = (const char *const[]){"sh", "-c", script, NULL}, .timeout_ms = 500});
     assert_true(r.exit.timed_out);
     assert_int_equal(r.exit.signal, SIGTERM);
     assert_true(clock_monotonic_ms() - start_ms < 10000);
@@ -242,7 +242,7 @@ static void process_escaped_from_its_session_is_found_by_its_mark(void **state)
     (void)state;
     process_set_mark("unit-test-mark");
     r = run(&(struct process_run_options){
-        .argv = SH("setsid sh -c 'echo $$; exec sleep 1000 > /dev/null 2>&1'& sleep 0.2")});
+        .argv = SH("(setsid sh -c 'echo $$; exec sleep 1000 > /dev/null 2>&1' &) | head -n 1")});
     process_set_mark(NULL);
     pid = (pid_t)atoi(buf_cstr(&r.out));
     assert_true(is_alive(pid));
