@@ -76,6 +76,16 @@ static int changed(struct journal *journal, int rc)
     return rc;
 }
 
+/* After some errors (a full disk) SQLite rolls the whole transaction back by itself. What its owner still adds
+ * to it must not be committed alone. */
+static int check_transaction(struct journal *journal, struct error *err)
+{
+    if (journal->depth > 0 && sqlite3_get_autocommit(journal->db))
+        return error_set(err, ERROR_IO, "%s: the transaction was rolled back after an error",
+                         sqlite3_db_filename(journal->db, "main"));
+    return 0;
+}
+
 static void free_later(struct later_event *event)
 {
     free(event->type);
@@ -222,6 +232,8 @@ int journal_begin(struct journal *journal, struct error *err)
      * written without a sync; it is this one's commit that syncs them, too. */
     if (journal->depth == 0 && write_later(journal, err) < 0)
         return -1;
+    if (check_transaction(journal, err) < 0)
+        return -1;
     rc = journal->depth == 0 ? database_run(journal->db, "BEGIN IMMEDIATE", err)
                              : run_savepoint(journal, "SAVEPOINT", journal->depth, err);
     if (rc == 0)
@@ -306,12 +318,16 @@ int journal_run_get(struct journal *journal, struct journal_run *run, struct err
 
 int journal_run_set_state(struct journal *journal, const char *state, struct error *err)
 {
+    if (check_transaction(journal, err) < 0)
+        return -1;
     return changed(journal, database_change(journal->db, err, "UPDATE run SET state = ?, updated_ms = ?", "si",
                                             state, clock_wall_ms()));
 }
 
 int journal_run_set_config(struct journal *journal, const char *json, struct error *err)
 {
+    if (check_transaction(journal, err) < 0)
+        return -1;
     return changed(journal, database_change(journal->db, err, "UPDATE run SET config = ?, updated_ms = ?", "si",
                                             json, clock_wall_ms()));
 }
@@ -320,6 +336,8 @@ int journal_run_set_config(struct journal *journal, const char *json, struct err
 
 int journal_put(struct journal *journal, const char *kind, const char *key, const char *json, struct error *err)
 {
+    if (check_transaction(journal, err) < 0)
+        return -1;
     return changed(journal,
                    database_change(journal->db, err,
                                    "INSERT INTO record (kind, key, json, updated_ms) VALUES (?, ?, ?, ?)"
@@ -344,6 +362,8 @@ char *journal_get(struct journal *journal, const char *kind, const char *key, st
 
 int journal_delete(struct journal *journal, const char *kind, const char *key, struct error *err)
 {
+    if (check_transaction(journal, err) < 0)
+        return -1;
     return changed(journal, database_change(journal->db, err, "DELETE FROM record WHERE kind = ? AND key = ?",
                                             "ss", kind, key));
 }
@@ -377,6 +397,8 @@ int journal_each(struct journal *journal, const char *kind,
 static int insert_event(struct journal *journal, int64_t ts_ms, const char *type, const char *json,
                         struct error *err)
 {
+    if (check_transaction(journal, err) < 0)
+        return -1;
     return database_change(journal->db, err, "INSERT INTO event (ts_ms, type, json) VALUES (?, ?, ?)", "iss", ts_ms,
                            type, json);
 }

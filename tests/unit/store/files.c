@@ -18,6 +18,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -142,6 +143,36 @@ static void rollout_survives_kill_between_writes(void **state)
         expected = (int)items;
         buf_free(&got);
     }
+    free(path);
+}
+
+static void rollout_loses_nothing_when_the_disk_is_full(void **state)
+{
+    char *path = path_join(folder, "full.jsonl");
+    struct rollout *rollout = rollout_open(path, NULL);
+    struct rlimit before;
+    struct rlimit tight;
+    struct error err = {0};
+    struct buf got = BUF_INIT;
+
+    (void)state;
+    add_item(rollout, 1);
+    assert_int_equal(rollout_flush(rollout, NULL), 0);
+    signal(SIGXFSZ, SIG_IGN);
+    assert_int_equal(getrlimit(RLIMIT_FSIZE, &before), 0);
+    tight = before;
+    tight.rlim_cur = 100; /* in the midst of the next line */
+    assert_int_equal(setrlimit(RLIMIT_FSIZE, &tight), 0);
+    add_item(rollout, 2);
+    assert_int_equal(rollout_flush(rollout, &err), -1);
+    assert_non_null(strstr(err.text, "full.jsonl: File too large"));
+    assert_int_equal(setrlimit(RLIMIT_FSIZE, &before), 0);
+    add_item(rollout, 3);
+    assert_int_equal(rollout_flush(rollout, NULL), 0);
+    assert_int_equal(rollout_read(path, collect_item, &got, NULL), 0);
+    assert_string_equal(buf_cstr(&got), "item:1 item:2 item:3 ");
+    rollout_close(rollout);
+    buf_free(&got);
     free(path);
 }
 
@@ -383,6 +414,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         STORE_TEST(rollout_grows_over_sessions_and_drops_a_torn_line),
         STORE_TEST(rollout_read_names_a_bad_line),
+        STORE_TEST(rollout_loses_nothing_when_the_disk_is_full),
         STORE_TEST(rollout_survives_kill_between_writes),
         STORE_TEST(history_keeps_the_newest_within_its_bound),
         STORE_TEST(history_takes_entries_of_many_processes),

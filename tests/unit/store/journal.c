@@ -14,6 +14,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -397,6 +398,47 @@ static void journal_crashes_on_demand_after_the_nth_commit(void **state)
     }
 }
 
+static void journal_keeps_what_was_when_the_disk_is_full(void **state)
+{
+    struct journal *journal = create();
+    struct rlimit before;
+    struct rlimit tight;
+    struct error err = {0};
+    size_t n = 1 << 20;
+    char *large = xmalloc(n + 1);
+
+    (void)state;
+    memset(large, '1', n);
+    large[n] = '\0';
+    assert_int_equal(journal_put(journal, "k", "a", "1", NULL), 0);
+
+    /* A bound on file sizes does to write() what a full disk does. */
+    signal(SIGXFSZ, SIG_IGN);
+    assert_int_equal(getrlimit(RLIMIT_FSIZE, &before), 0);
+    tight = before;
+    tight.rlim_cur = 200000;
+    assert_int_equal(setrlimit(RLIMIT_FSIZE, &tight), 0);
+    assert_int_equal(journal_begin(journal, NULL), 0);
+    assert_int_equal(journal_put(journal, "k", "b", "2", NULL), 0);
+    if (journal_put(journal, "k", "c", large, &err) == 0)
+        assert_int_equal(journal_commit(journal, &err), -1);
+    else
+        journal_rollback(journal);
+    assert_true(error_is_set(&err));
+    assert_non_null(strstr(err.text, "journal.db: "));
+    expect_records(journal, "k", "a=1 ");
+    assert_int_equal(setrlimit(RLIMIT_FSIZE, &before), 0);
+
+    /* With room again it goes on. */
+    assert_int_equal(journal_put(journal, "k", "d", "4", NULL), 0);
+    expect_records(journal, "k", "a=1 d=4 ");
+    journal_close(journal);
+    journal = reopen();
+    expect_records(journal, "k", "a=1 d=4 ");
+    journal_close(journal);
+    free(large);
+}
+
 #define JOURNAL_TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 
 int main(void)
@@ -411,6 +453,7 @@ int main(void)
         JOURNAL_TEST(journal_is_held_by_one),
         JOURNAL_TEST(journal_refuses_what_it_cannot_read),
         JOURNAL_TEST(journal_without_a_run_says_so),
+        JOURNAL_TEST(journal_keeps_what_was_when_the_disk_is_full),
         JOURNAL_TEST(journal_survives_kill_at_any_moment),
     };
 
