@@ -307,7 +307,15 @@ static void on_http_done(void *data, const struct error *err)
     call->request = NULL;
     timer_cancel(call->timer);
     call->timer = NULL;
-    if (call->is_stream && call->reader->ended) {
+    if (call->is_stream && err != NULL) {
+        /* The answer may be whole although the connection did not end well (no [DONE], no last chunk). */
+        enter(call);
+        wire_reader_end(call->reader);
+        if (leave(call))
+            return;
+    }
+    if (call->is_stream && call->reader->ended &&
+        (err == NULL || call->reader->answer.failure.kind != FAILURE_STREAM)) {
         conclude(call);
     } else if (err != NULL) {
         struct failure failure = {.kind = call->is_stream ? FAILURE_STREAM : FAILURE_CONNECTION,

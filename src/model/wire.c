@@ -8,7 +8,14 @@
 
 const struct wire_ops *wire_ops_of(enum wire_api api)
 {
-    (void)api;
+    switch (api) {
+    case WIRE_CHAT:
+        return &wire_chat;
+    case WIRE_MESSAGES:
+        return &wire_messages;
+    case WIRE_RESPONSES:
+        break;
+    }
     return &wire_responses;
 }
 

@@ -180,14 +180,28 @@ static void responses_carries_items_back_and_forth(void **state)
                                         "call apply_patch* *** Begin Patch\n*** End Patch\n");
 }
 
+static void chat_carries_items_back_and_forth(void **state)
+{
+    (void)state;
+    a_call_carries_items_back_and_forth(WIRE_CHAT,
+                                        "call apply_patch {\"input\":\"*** Begin Patch\\n*** End Patch\"}\n");
+}
+
+static void messages_carries_items_back_and_forth(void **state)
+{
+    (void)state;
+    a_call_carries_items_back_and_forth(WIRE_MESSAGES,
+                                        "call apply_patch {\"input\":\"*** Begin Patch\\n*** End Patch\"}\n");
+}
+
 /* One fault, then the reply: the call ends well after RETRIES retries and holds one answer only. */
-static void survives(const char *fault, int retries)
+static void survives_on(enum wire_api wire, const char *fault, int retries)
 {
     struct scene s;
     char *script = xasprintf("{\"rules\":[{\"fault\":%s,\"reply\":{\"message\":\"Grüße\"}}]}", fault);
     size_t before;
 
-    open_scene(&s, WIRE_RESPONSES, script);
+    open_scene(&s, wire, script);
     before = conversation_item_count(s.conversation);
     run_call(&s);
     assert_string_equal(s.err.text, "");
@@ -196,6 +210,13 @@ static void survives(const char *fault, int retries)
     assert_int_equal(conversation_item_count(s.conversation), before + 1);
     close_scene(&s);
     free(script);
+}
+
+static void survives(const char *fault, int retries)
+{
+    survives_on(WIRE_RESPONSES, fault, retries);
+    survives_on(WIRE_CHAT, fault, retries);
+    survives_on(WIRE_MESSAGES, fault, retries);
 }
 
 static void faults_are_retried(void **state)
@@ -207,7 +228,7 @@ static void faults_are_retried(void **state)
     survives("{\"status\":529,\"retry_after\":0}", 1);
     survives("{\"status\":408}", 1);
     survives("{\"cut_after_events\":0}", 1);
-    survives("{\"cut_after_events\":3}", 1);
+    survives("{\"cut_after_events\":2}", 1);
     survives("{\"cut_after_bytes\":200}", 1);
     survives("{\"close\":true}", 1);
     survives("{\"overloaded\":true}", 1);
@@ -375,6 +396,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(responses_carries_items_back_and_forth),
+        cmocka_unit_test(chat_carries_items_back_and_forth),
+        cmocka_unit_test(messages_carries_items_back_and_forth),
         cmocka_unit_test(faults_are_retried),
         cmocka_unit_test(an_idle_stream_times_out_and_is_retried),
         cmocka_unit_test(a_socket_that_stays_open_does_not_hold_the_answer_back),
