@@ -25,6 +25,7 @@
 
 #define TERMINATE_GRACE_MS 2000
 #define DRAIN_MS 200
+#define POLL_MS 5 /* only where there is no pidfd */
 #define READ_BYTES ((size_t)64 * 1024)
 #define READS_A_ROUND 4 /* then the others get their turn */
 
@@ -52,8 +53,9 @@ struct process {
     struct process_table *table;
     enum process_state state;
     pid_t pid;
-    int pidfd;
+    int pidfd; /* -1 where there is none */
     struct watch *exit_watch;
+    struct timer *exit_poll; /* in its place then */
     struct stream out;
     struct stream err;
     int in_fd;
@@ -212,6 +214,13 @@ static void signal_group(struct process *process, int signum)
         kill(process->in_our_group ? process->pid : -process->pid, signum);
 }
 
+static void close_pidfd(struct process *process)
+{
+    if (process->pidfd >= 0)
+        close(process->pidfd);
+    process->pidfd = -1;
+}
+
 /* Takes the exit status, with which the number of the process becomes free. */
 static void reap(struct process *process)
 {
@@ -224,8 +233,7 @@ static void reap(struct process *process)
     } while (got < 0 && errno == EINTR);
 
     process->state = PROCESS_ENDED;
-    close(process->pidfd);
-    process->pidfd = -1;
+    close_pidfd(process);
     if (got == process->pid) {
         process->exit.exit_code = WIFEXITED(status) ? WEXITSTATUS(status) : -1;
         process->exit.signal = WIFSIGNALED(status) ? WTERMSIG(status) : 0;
@@ -332,7 +340,8 @@ static void on_exit_ready(void *data, int events)
     struct process *process = data;
 
     (void)events;
-    stop_watch(&process->exit_watch);
+    if (process->exit_watch != NULL)
+        stop_watch(&process->exit_watch);
     process->state = PROCESS_DRAINING;
     process->exit.duration_us = clock_monotonic_us() - process->started_us;
     cancel_timer(&process->timeout);
@@ -341,6 +350,18 @@ static void on_exit_ready(void *data, int events)
     if (!read_stream(&process->out, READS_A_ROUND) || !read_stream(&process->err, READS_A_ROUND))
         return;
     finish_when_drained(process);
+}
+
+static void on_exit_poll(void *data)
+{
+    struct process *process = data;
+    siginfo_t info = {0};
+
+    process->exit_poll = NULL;
+    if (waitid(P_PID, (id_t)process->pid, &info, WEXITED | WNOHANG | WNOWAIT) == 0 && info.si_pid == 0)
+        process->exit_poll = timer_start(process->table->loop, POLL_MS, on_exit_poll, process);
+    else
+        on_exit_ready(process, 0);
 }
 
 /* --- Input --- */
@@ -457,7 +478,10 @@ struct process *process_start(struct loop *loop, const struct process_options *o
     vec_push(&table->processes, process);
     open_stream(&process->out, process, pipes.out, STDOUT_FILENO);
     open_stream(&process->err, process, pipes.err, STDERR_FILENO);
-    process->exit_watch = watch_start(loop, pidfd, WATCH_READ, on_exit_ready, process);
+    if (pidfd >= 0)
+        process->exit_watch = watch_start(loop, pidfd, WATCH_READ, on_exit_ready, process);
+    else
+        process->exit_poll = timer_start(loop, POLL_MS, on_exit_poll, process);
     if (options->timeout_ms > 0)
         process->timeout = timer_start(loop, options->timeout_ms, on_timeout, process);
     return process;
@@ -514,8 +538,9 @@ void process_destroy(struct process *process)
     close_input(process);
     if (process->exit_watch != NULL)
         stop_watch(&process->exit_watch);
+    cancel_timer(&process->exit_poll);
     if (process->state != PROCESS_ENDED) {
-        close(process->pidfd);
+        close_pidfd(process);
         vec_remove_item(&process->table->processes, process);
         /* The zombie is a stranger from now on. */
         reap_strangers(process->table);

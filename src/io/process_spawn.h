@@ -16,7 +16,8 @@ struct process_pipes {
     int err;
 };
 
-/* Starts the child and opens its pidfd. MARK may be NULL. On failure nothing is left open. */
+/* Starts the child and opens its pidfd (-1 where that call does not exist: under valgrind, in some
+ * containers). MARK may be NULL. On failure nothing is left open. */
 int process_spawn(const struct process_options *options, const char *mark, pid_t *pid, int *pidfd,
                   struct process_pipes *pipes, struct error *err);
 

@@ -11,6 +11,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <seccomp.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -533,6 +534,42 @@ static void process_inherits_stdio_and_our_group(void **state)
     assert_int_equal(talk.exit.signal, SIGKILL);
 }
 
+/* Runs where pidfd_open does not exist. 0 when all is well. */
+static int run_without_pidfd(void)
+{
+    struct loop *own = loop_create();
+    struct process_result r;
+    scmp_filter_ctx filter = seccomp_init(SCMP_ACT_ALLOW);
+    int rc = 0;
+
+    if (seccomp_rule_add(filter, SCMP_ACT_ERRNO(ENOSYS), SCMP_SYS(pidfd_open), 0) < 0 || seccomp_load(filter) < 0)
+        return 2;
+    if (process_run(own, &(struct process_run_options){.argv = SH("echo hi; exit 5")}, &r, NULL) < 0 ||
+        !str_eq(buf_cstr(&r.out), "hi\n") || r.exit.exit_code != 5)
+        rc = 3;
+    process_result_finish(&r);
+    if (process_run(own, &(struct process_run_options){.argv = SH("exec sleep 1000 >&-"), .timeout_ms = 20}, &r,
+                    NULL) < 0 ||
+        !r.exit.timed_out)
+        rc = 4;
+    process_result_finish(&r);
+    loop_destroy(own);
+    seccomp_release(filter);
+    return rc;
+}
+
+static void process_works_without_pidfd(void **state)
+{
+    int status = 0;
+    pid_t child = fork();
+
+    (void)state;
+    if (child == 0)
+        _exit(run_without_pidfd());
+    assert_int_equal(waitpid(child, &status, 0), child);
+    assert_int_equal(status, 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -556,6 +593,7 @@ int main(void)
         cmocka_unit_test(process_passes_extra_descriptors_by_number),
         cmocka_unit_test(process_spares_background_work_when_told),
         cmocka_unit_test(process_inherits_stdio_and_our_group),
+        cmocka_unit_test(process_works_without_pidfd),
     };
 
     return cmocka_run_group_tests(tests, make_loop, drop_loop);
