@@ -1,8 +1,9 @@
 /* config/config.h: the effective configuration: layers merged, checked, each value with its origin.
  *
  * Layers, later wins:
- *   built-in < user ($CODEX_HOME/config.toml) < project (.codex/config.toml from the repository's root down
- *   to the working directory, only when trusted) < profile ($CODEX_HOME/NAME.config.toml) < command line.
+ *   built-in < user ($CODEX_HOME/config.toml) < profile ($CODEX_HOME/NAME.config.toml) < project
+ *   (.codex/config.toml from the repository's root down to the working directory, only when trusted)
+ *   < command line. (Codex 0.169 lets a project beat a profile too.)
  * Beside each config.toml stands an optional cadre.toml, which is read right after it; both share one name
  * space here. Keys are dotted paths with quoted parts: projects."/src/x".trust_level. */
 #ifndef CADRE_CONFIG_CONFIG_H
@@ -43,7 +44,7 @@ struct config_note {
 };
 
 struct config_origin {
-    const char *layer; /* "built-in", "user", "project", "profile", "command line" */
+    const char *layer; /* "built-in", "user", "profile", "project", "command line" */
     const char *file;  /* NULL for built-in and command line */
     int line, column;
 };

@@ -261,6 +261,7 @@ int config_layers_load(struct config *c, const struct config_options *options, s
 {
     struct toml_value *line = NULL, *user = toml_new(TOML_TABLE);
     const char *profile = options->profile;
+    size_t own;
     int rc = -1;
 
     if (load_builtin(c, err) < 0 || load_pair(c, "user", c->codex_home, "", err) < 0)
@@ -269,16 +270,21 @@ int config_layers_load(struct config *c, const struct config_options *options, s
     line = command_line_tree(c, options, err);
     if (line == NULL)
         goto out;
-    for (size_t i = 0; i < c->layer_count; i++)
+    own = c->layer_count;
+    for (size_t i = 0; i < own; i++)
+        config_merge(user, c->layers[i].tree);
+    config_merge(user, line);
+    if (profile == NULL)
+        profile = toml_string(user, "profile", NULL);
+    if (profile != NULL && load_profile(c, profile, user, err) < 0)
+        goto out;
+    /* Trust and the root's markers are the user's word alone: what stands in the layers so far. */
+    for (size_t i = own; i < c->layer_count; i++)
         config_merge(user, c->layers[i].tree);
     config_merge(user, line);
     c->project_root = find_project_root(c, user);
     c->is_trusted = trust_is_trusted(user, c->cwd, c->project_root);
     if (load_project(c, err) < 0)
-        goto out;
-    if (profile == NULL)
-        profile = toml_string(user, "profile", NULL);
-    if (profile != NULL && load_profile(c, profile, user, err) < 0)
         goto out;
     config_layer_add(c, "command line", NULL, line);
     line = NULL;

@@ -83,14 +83,14 @@ static void add(struct role_registry *r, const char *name, const char *descripti
     e->rank = rank;
 }
 
-/* 0 built-in, 1 user, 2... the project's levels, then profile and command line. */
+/* 0 built-in, 1 user and profile, 2... the project's levels, then the command line. */
 static int rank_of(const struct config *c, const struct toml_value *v)
 {
     const struct config_layer *layer = &c->layers[v->source];
     char *folder;
     int rank = RANK_COMMAND_LINE;
 
-    if (layer->file == NULL || strcmp(layer->name, "profile") == 0)
+    if (layer->file == NULL)
         return rank;
     folder = path_dirname(layer->file);
     for (size_t i = 0; i < c->folders.len; i++)

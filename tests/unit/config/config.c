@@ -133,7 +133,7 @@ static void later_layers_win_and_origins_are_known(void **state)
 
     write_file(f->home, "config.toml", "model = \"user\"\nmodel_verbosity = \"low\"\n[history]\nmax_bytes = 5\n");
     write_file(f->home, "cadre.toml", "[loop]\nbatch_size = 2\n");
-    write_file(f->home, "fast.config.toml", "model_verbosity = \"high\"\n");
+    write_file(f->home, "fast.config.toml", "model_verbosity = \"high\"\n[history]\nmax_bytes = 6\n");
     write_file(f->project, ".codex/config.toml", "model = \"root\"\nmodel_verbosity = \"medium\"\n");
     write_file(f->sub, ".codex/cadre.toml", "[loop]\nbatch_size = 4\n");
     trust_project(f);
@@ -141,7 +141,8 @@ static void later_layers_win_and_origins_are_known(void **state)
     c = load_with(f, "fast", false, NULL);
     assert_non_null(c);
     assert_string_equal(config_string(c, "model"), "root");
-    assert_string_equal(config_string(c, "model_verbosity"), "high"); /* the profile beats the project */
+    assert_string_equal(config_string(c, "model_verbosity"), "medium"); /* the project beats the profile, */
+    assert_int_equal(config_int(c, "history.max_bytes"), 6);            /* which beats the user's file */
     assert_int_equal(config_int(c, "loop.batch_size"), 4);
     assert_int_equal(config_int(c, "loop.max_attempts"), 7);
     assert_int_equal(config_int(c, "history.max_bytes"), 5);
