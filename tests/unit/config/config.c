@@ -145,7 +145,6 @@ static void later_layers_win_and_origins_are_known(void **state)
     assert_int_equal(config_int(c, "history.max_bytes"), 6);            /* which beats the user's file */
     assert_int_equal(config_int(c, "loop.batch_size"), 4);
     assert_int_equal(config_int(c, "loop.max_attempts"), 7);
-    assert_int_equal(config_int(c, "history.max_bytes"), 5);
     assert_true(config_origin(c, "loop.batch_size", &origin));
     assert_string_equal(origin.layer, "project");
     assert_true(str_ends_with(origin.file, "sub/deep/.codex/cadre.toml"));
