@@ -62,7 +62,7 @@ static _Thread_local struct fiber *current;
 static void swap(ucontext_t *from, const ucontext_t *to)
 {
 #if defined(UNDER_ASAN)
-    static int (*real_swapcontext)(ucontext_t *from, const ucontext_t *to);
+    static int (*real_swapcontext)(ucontext_t * from, const ucontext_t *to);
 
     if (real_swapcontext == NULL) {
         void *libc = dlopen("libc.so.6", RTLD_NOW | RTLD_NOLOAD);

@@ -21,9 +21,9 @@
 #include <strings.h>
 
 #define DEFAULT_CONNECT_TIMEOUT_MS 10000
-#define DEFAULT_BODY_BYTES ((size_t)256 << 20)
-#define HEADER_MAX_BYTES ((size_t)1 << 20)
-#define CONNECTIONS_KEPT 1024L
+#define DEFAULT_BODY_BYTES         ((size_t)256 << 20)
+#define HEADER_MAX_BYTES           ((size_t)1 << 20)
+#define CONNECTIONS_KEPT           1024L
 
 struct http_client {
     struct loop *loop;
@@ -210,7 +210,8 @@ static size_t take_header(char *line, size_t size, size_t count, void *user)
     }
     if (len > 0) {
         if (request->answer_headers.len + len > HEADER_MAX_BYTES) {
-            error_set(&request->refusal, ERROR_LIMIT, "the answer's headers exceed %zu bytes", HEADER_MAX_BYTES);
+            error_set(&request->refusal, ERROR_LIMIT, "the answer's headers exceed %zu bytes",
+                      HEADER_MAX_BYTES);
             return 0;
         }
         buf_append(&request->answer_headers, line, len);
@@ -348,8 +349,8 @@ static void on_idle_timer(void *data)
 
     request->idle_timer = NULL;
     if (silent_ms < (int64_t)request->idle_timeout_ms) {
-        request->idle_timer = timer_start(request->client->loop, request->idle_timeout_ms - (uint64_t)silent_ms,
-                                          on_idle_timer, request);
+        request->idle_timer = timer_start(
+            request->client->loop, request->idle_timeout_ms - (uint64_t)silent_ms, on_idle_timer, request);
         return;
     }
     error_set(&err, ERROR_TIMEOUT, "%s: nothing received for %llu ms", request->shown_url,
@@ -449,8 +450,8 @@ static void set_transfer(struct http_request *request, const struct http_request
         curl_easy_setopt(easy, CURLOPT_PROXY, "");
 }
 
-struct http_request *http_request_start(struct http_client *client, const struct http_request_options *options,
-                                        struct error *err)
+struct http_request *http_request_start(struct http_client *client,
+                                        const struct http_request_options *options, struct error *err)
 {
     struct http_request *request = xcalloc(1, sizeof(*request));
     bool is_loopback;

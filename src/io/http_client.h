@@ -24,7 +24,7 @@ struct http_piece {
 struct http_request_options {
     const char *method; /* "GET", "POST", "DELETE" */
     const char *url;
-    const char *const *headers; /* NULL-terminated "Name: value"; copied */
+    const char *const *headers;    /* NULL-terminated "Name: value"; copied */
     const struct http_piece *body; /* borrowed until the end; the array itself is copied */
     size_t body_count;
     uint64_t connect_timeout_ms; /* 0: 10 s */
@@ -50,8 +50,8 @@ struct http_client *http_client_create(struct loop *loop);
 void http_client_destroy(struct http_client *client);
 struct loop *http_client_loop(const struct http_client *client);
 
-struct http_request *http_request_start(struct http_client *client, const struct http_request_options *options,
-                                        struct error *err);
+struct http_request *http_request_start(struct http_client *client,
+                                        const struct http_request_options *options, struct error *err);
 int http_request_status(const struct http_request *request);
 /* Value of an answer's header (last one of that name), or NULL; valid until the request ends. */
 const char *http_request_header(const struct http_request *request, const char *name);

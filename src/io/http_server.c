@@ -25,7 +25,7 @@
 
 #define DEFAULT_BODY_BYTES ((size_t)64 << 20)
 #define STREAM_BLOCK_BYTES ((size_t)32 * 1024)
-#define CONNECTION_LIMIT 4096U
+#define CONNECTION_LIMIT   4096U
 
 struct http_server {
     struct loop *loop;
@@ -42,8 +42,8 @@ struct http_server {
 
 enum answer_state {
     ANSWER_WAITING,
-    ANSWER_GIVEN,    /* begun or whole; libmicrohttpd has not asked for it yet */
-    ANSWER_QUEUED,   /* libmicrohttpd has it */
+    ANSWER_GIVEN,  /* begun or whole; libmicrohttpd has not asked for it yet */
+    ANSWER_QUEUED, /* libmicrohttpd has it */
 };
 
 struct http_exchange {
@@ -198,8 +198,8 @@ static enum MHD_Result queue_answer(struct http_exchange *exchange)
 
     exchange->state = ANSWER_QUEUED;
     if (exchange->is_streamed) {
-        response = MHD_create_response_from_callback(MHD_SIZE_UNKNOWN, STREAM_BLOCK_BYTES, give_stream, exchange,
-                                                     NULL);
+        response = MHD_create_response_from_callback(MHD_SIZE_UNKNOWN, STREAM_BLOCK_BYTES, give_stream,
+                                                     exchange, NULL);
         if (exchange->is_aborted && exchange->stream.len == 0) {
             MHD_destroy_response(response);
             return MHD_NO;
@@ -285,8 +285,8 @@ void http_exchange_reply(struct http_exchange *exchange, unsigned status, const 
     exchange->status = status;
     if (content_type != NULL)
         http_exchange_add_header(exchange, MHD_HTTP_HEADER_CONTENT_TYPE, content_type);
-    exchange->whole =
-        MHD_create_response_from_buffer(n, n ? (void *)(uintptr_t)bytes : (void *)(uintptr_t)"", MHD_RESPMEM_MUST_COPY);
+    exchange->whole = MHD_create_response_from_buffer(
+        n, n ? (void *)(uintptr_t)bytes : (void *)(uintptr_t) "", MHD_RESPMEM_MUST_COPY);
     exchange->state = ANSWER_GIVEN;
     exchange->is_ended = true;
     wake(exchange);
@@ -409,10 +409,10 @@ struct http_server *http_server_create(struct loop *loop, const struct http_serv
         free(server);
         return NULL;
     }
-    server->daemon = MHD_start_daemon(
-        MHD_USE_EPOLL | MHD_ALLOW_SUSPEND_RESUME, 0, NULL, NULL, on_access, server, MHD_OPTION_LISTEN_SOCKET, fd,
-        MHD_OPTION_NOTIFY_COMPLETED, on_completed, NULL, MHD_OPTION_CONNECTION_LIMIT, CONNECTION_LIMIT,
-        MHD_OPTION_END);
+    server->daemon =
+        MHD_start_daemon(MHD_USE_EPOLL | MHD_ALLOW_SUSPEND_RESUME, 0, NULL, NULL, on_access, server,
+                         MHD_OPTION_LISTEN_SOCKET, fd, MHD_OPTION_NOTIFY_COMPLETED, on_completed, NULL,
+                         MHD_OPTION_CONNECTION_LIMIT, CONNECTION_LIMIT, MHD_OPTION_END);
     if (server->daemon == NULL) {
         error_set(err, ERROR_IO, "port %u: the HTTP server does not start", (unsigned)server->port);
         close(fd);

@@ -36,7 +36,7 @@ const char *http_exchange_method(const struct http_exchange *exchange);
 const char *http_exchange_path(const struct http_exchange *exchange); /* decoded, without the query */
 const char *http_exchange_query(const struct http_exchange *exchange, const char *name);  /* or NULL */
 const char *http_exchange_header(const struct http_exchange *exchange, const char *name); /* or NULL */
-const char *http_exchange_body(const struct http_exchange *exchange, size_t *n); /* NUL-terminated */
+const char *http_exchange_body(const struct http_exchange *exchange, size_t *n);          /* NUL-terminated */
 
 /* Called once when the exchange is over, whoever ended it. */
 void http_exchange_on_closed(struct http_exchange *exchange, void (*on_closed)(void *data), void *data);

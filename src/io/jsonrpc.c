@@ -396,8 +396,8 @@ static bool take_message(struct jsonrpc *rpc, const json_t *message)
     }
     if (method == NULL && (json_object_get(message, "result") || json_object_get(message, "error")))
         return take_answer(rpc, message, id);
-    if (method == NULL || (params != NULL && !json_is_object(params) && !json_is_array(params) &&
-                           !json_is_null(params))) {
+    if (method == NULL ||
+        (params != NULL && !json_is_object(params) && !json_is_array(params) && !json_is_null(params))) {
         send_error(rpc, id_is_valid ? id : NULL, JSONRPC_INVALID_REQUEST, "Invalid request");
         return true;
     }
@@ -406,7 +406,8 @@ static bool take_message(struct jsonrpc *rpc, const json_t *message)
     if (id == NULL)
         return take_notification(rpc, method, params);
     if (!id_is_valid) {
-        send_error(rpc, NULL, JSONRPC_INVALID_REQUEST, "Invalid request: the id is neither string nor number");
+        send_error(rpc, NULL, JSONRPC_INVALID_REQUEST,
+                   "Invalid request: the id is neither string nor number");
         return true;
     }
     return take_call(rpc, id, method, params);

@@ -97,8 +97,8 @@ static void on_exit_of_child(void *data, const struct process_exit *exit)
         p->on_ended(p->data, &p->why);
 }
 
-struct jsonrpc_process *jsonrpc_process_start(struct loop *loop, const struct jsonrpc_process_options *options,
-                                              struct error *err)
+struct jsonrpc_process *
+jsonrpc_process_start(struct loop *loop, const struct jsonrpc_process_options *options, struct error *err)
 {
     struct jsonrpc_process *p = xcalloc(1, sizeof(*p));
     struct jsonrpc_options rpc_options = *options->rpc;

@@ -27,8 +27,8 @@ struct jsonrpc_process_options {
     void *data;
 };
 
-struct jsonrpc_process *jsonrpc_process_start(struct loop *loop, const struct jsonrpc_process_options *options,
-                                              struct error *err);
+struct jsonrpc_process *
+jsonrpc_process_start(struct loop *loop, const struct jsonrpc_process_options *options, struct error *err);
 /* Valid until jsonrpc_process_destroy(). */
 struct jsonrpc *jsonrpc_process_rpc(struct jsonrpc_process *p);
 struct process *jsonrpc_process_process(struct jsonrpc_process *p);

@@ -14,9 +14,9 @@
 #include <string.h>
 #include <unistd.h>
 
-#define READ_BYTES ((size_t)64 * 1024)
+#define READ_BYTES      ((size_t)64 * 1024)
 #define QUEUE_MAX_BYTES ((size_t)256 << 20) /* then the other side counts as dead */
-#define LAST_WORDS_MS 1000
+#define LAST_WORDS_MS   1000
 
 struct jsonrpc_stream {
     struct loop *loop;

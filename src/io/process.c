@@ -24,10 +24,10 @@
 #include <unistd.h>
 
 #define TERMINATE_GRACE_MS 2000
-#define DRAIN_MS 200
-#define POLL_MS 5 /* only where there is no pidfd */
-#define READ_BYTES ((size_t)64 * 1024)
-#define READS_A_ROUND 4 /* then the others get their turn */
+#define DRAIN_MS           200
+#define POLL_MS            5 /* only where there is no pidfd */
+#define READ_BYTES         ((size_t)64 * 1024)
+#define READS_A_ROUND      4 /* then the others get their turn */
 
 struct process_table {
     struct loop *loop;

@@ -29,7 +29,7 @@ struct process_exit {
     int signal;     /* 0, or the signal */
     bool timed_out; /* we killed it for its deadline */
     int64_t duration_us;
-    int64_t cpu_us;       /* user + system, of the child and its waited-for children */
+    int64_t cpu_us; /* user + system, of the child and its waited-for children */
     int64_t max_rss_kib;
 };
 
@@ -42,10 +42,10 @@ struct process_options {
     /* 0, 1, 2 are ours (interactive passthrough); excludes the others. The child stays in our session and
      * group, so that the terminal works for it; signals go to it alone. */
     bool inherit_stdio;
-    bool merge_stderr;       /* stderr goes where stdout goes */
-    bool spare_background;   /* left-over group members are not killed, only no longer listened to */
-    uint64_t timeout_ms;     /* 0: none. Then SIGTERM to the group, SIGKILL 2 s later */
-    const int *extra_fds;    /* passed on under the same numbers; N of them */
+    bool merge_stderr;     /* stderr goes where stdout goes */
+    bool spare_background; /* left-over group members are not killed, only no longer listened to */
+    uint64_t timeout_ms;   /* 0: none. Then SIGTERM to the group, SIGKILL 2 s later */
+    const int *extra_fds;  /* passed on under the same numbers; N of them */
     size_t extra_fd_count;
     /* Output as it comes; FD is 1 or 2. NULL: output is discarded. */
     void (*on_output)(void *data, int fd, const char *bytes, size_t n);

@@ -14,7 +14,7 @@
 #include <unistd.h>
 
 #define ENVIRONMENT_MAX_BYTES ((size_t)4 << 20)
-#define ROUNDS 16 /* a process may fork while we look */
+#define ROUNDS                16 /* a process may fork while we look */
 
 /* Does the NUL-separated environment in FD hold ENTRY? */
 static bool has_entry(int fd, const char *entry)

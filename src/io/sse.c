@@ -4,7 +4,7 @@
 #include <string.h>
 
 #define DEFAULT_EVENT_BYTES ((size_t)16 << 20)
-#define BYTE_ORDER_MARK "\xEF\xBB\xBF"
+#define BYTE_ORDER_MARK     "\xEF\xBB\xBF"
 
 void sse_parser_init(struct sse_parser *p, size_t max_event_bytes,
                      bool (*on_event)(void *user, const char *event, const char *data, size_t data_len),
@@ -123,7 +123,8 @@ int sse_parser_feed(struct sse_parser *p, const char *bytes, size_t n, struct er
         p->skip_lf = false;
         len = line_length(bytes, n);
         if (p->line.len + p->data.len + len > p->max_event_bytes)
-            return error_set(err, ERROR_LIMIT, "an event of the stream exceeds %zu bytes", p->max_event_bytes);
+            return error_set(err, ERROR_LIMIT, "an event of the stream exceeds %zu bytes",
+                             p->max_event_bytes);
         if (len == n) {
             buf_append(&p->line, bytes, n);
             return 0;

@@ -67,7 +67,8 @@ static int check_folder(const char *path, struct error *err)
         goto out;
     }
     if (st.st_uid != geteuid() || (st.st_mode & 077) != 0) {
-        error_set(err, ERROR_DENIED, "%s: others may enter this folder, so no socket is opened in it", folder);
+        error_set(err, ERROR_DENIED, "%s: others may enter this folder, so no socket is opened in it",
+                  folder);
         error_hint(err, "chmod 700 %s", folder);
         goto out;
     }

@@ -99,13 +99,15 @@ static int check_version(const char *path, int found, int known, struct error *e
 {
     if (found <= known)
         return 0;
-    error_set(err, ERROR_CONFIG, "%s: written by a newer version of cadre (its format is %d, this one knows %d)",
-              path, found, known);
+    error_set(err, ERROR_CONFIG,
+              "%s: written by a newer version of cadre (its format is %d, this one knows %d)", path, found,
+              known);
     return error_hint(err, "use that version, or a newer one");
 }
 
 /* All in one transaction: a kill in the midst leaves the old version. */
-static int migrate(sqlite3 *db, const char *path, const char *const *migrations, int version, struct error *err)
+static int migrate(sqlite3 *db, const char *path, const char *const *migrations, int version,
+                   struct error *err)
 {
     char set_version[64];
     int found = 0;
@@ -137,7 +139,8 @@ sqlite3 *database_open(const char *path, enum database_mode mode, const char *co
 
     if (mode == DATABASE_CREATE)
         flags |= SQLITE_OPEN_CREATE;
-    if (sqlite3_open_v2(path, &db, flags | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_PRIVATECACHE, NULL) != SQLITE_OK) {
+    if (sqlite3_open_v2(path, &db, flags | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_PRIVATECACHE, NULL) !=
+        SQLITE_OK) {
         error_set(err, sqlite3_errcode(db) == SQLITE_CANTOPEN ? ERROR_NOT_FOUND : ERROR_IO, "%s: %s", path,
                   db ? sqlite3_errmsg(db) : "out of memory");
         goto fail;

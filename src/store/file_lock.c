@@ -55,8 +55,8 @@ int file_lock_take(const char *path, struct error *err)
         return -1;
     }
     gethostname(host, sizeof(host) - 1);
-    if (ftruncate(fd, 0) < 0 || dprintf(fd, "pid %d since %" PRId64 " host %s\n", (int)getpid(), clock_wall_ms(),
-                                        host[0] ? host : "?") < 0) {
+    if (ftruncate(fd, 0) < 0 || dprintf(fd, "pid %d since %" PRId64 " host %s\n", (int)getpid(),
+                                        clock_wall_ms(), host[0] ? host : "?") < 0) {
         error_set_errno(err, "writing %s", path);
         close(fd);
         return -1;

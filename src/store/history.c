@@ -19,8 +19,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#define LOCK_TRIES 100 /* a second, as Codex waits */
-#define LOCK_PAUSE_US 10000
+#define LOCK_TRIES     100 /* a second, as Codex waits */
+#define LOCK_PAUSE_US  10000
 #define READ_MAX_BYTES ((size_t)256 << 20)
 
 static bool is_current(int fd, const char *path)

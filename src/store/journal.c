@@ -27,12 +27,13 @@ static const char *const migrations[] = {
     " config TEXT NOT NULL, created_ms INTEGER NOT NULL, updated_ms INTEGER NOT NULL);"
     "CREATE TABLE event (seq INTEGER PRIMARY KEY, ts_ms INTEGER NOT NULL, type TEXT NOT NULL,"
     " json TEXT NOT NULL);"
-    "CREATE TABLE record (place INTEGER PRIMARY KEY, kind TEXT NOT NULL, key TEXT NOT NULL, json TEXT NOT NULL,"
+    "CREATE TABLE record (place INTEGER PRIMARY KEY, kind TEXT NOT NULL, key TEXT NOT NULL, json TEXT NOT "
+    "NULL,"
     " updated_ms INTEGER NOT NULL, UNIQUE (kind, key));",
 };
 #define SCHEMA_VERSION ((int)(sizeof(migrations) / sizeof(migrations[0])))
 
-#define LATER_MS 200
+#define LATER_MS  200
 #define LATER_MAX 1000 /* events; then they are written at once */
 
 struct later_event {
@@ -125,11 +126,11 @@ static int insert_run(struct journal *journal, const struct journal_run *run, st
     int64_t now_ms = clock_wall_ms();
     int64_t created_ms = run->created_ms ? run->created_ms : now_ms;
 
-    return changed(journal, database_change(journal->db, err,
-                                            "INSERT INTO run VALUES (1, ?, ?, ?, ?, ?, ?, ?, ?, ?)", "sssssssii",
-                                            run->id, run->goal, run->repo, run->base_commit, run->target_branch,
-                                            run->state ? run->state : "running",
-                                            run->config ? run->config : "{}", created_ms, now_ms));
+    return changed(journal,
+                   database_change(journal->db, err, "INSERT INTO run VALUES (1, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                                   "sssssssii", run->id, run->goal, run->repo, run->base_commit,
+                                   run->target_branch, run->state ? run->state : "running",
+                                   run->config ? run->config : "{}", created_ms, now_ms));
 }
 
 struct journal *journal_create(const char *path, const struct journal_run *run, struct error *err)
@@ -288,10 +289,11 @@ void journal_run_finish(struct journal_run *run)
 
 int journal_run_get(struct journal *journal, struct journal_run *run, struct error *err)
 {
-    sqlite3_stmt *row = database_ask(journal->db, err,
-                                     "SELECT id, goal, repo, base_commit, target_branch, state, config, created_ms,"
-                                     " updated_ms FROM run",
-                                     "");
+    sqlite3_stmt *row =
+        database_ask(journal->db, err,
+                     "SELECT id, goal, repo, base_commit, target_branch, state, config, created_ms,"
+                     " updated_ms FROM run",
+                     "");
     int rc;
 
     memset(run, 0, sizeof(*run));
@@ -320,21 +322,22 @@ int journal_run_set_state(struct journal *journal, const char *state, struct err
 {
     if (check_transaction(journal, err) < 0)
         return -1;
-    return changed(journal, database_change(journal->db, err, "UPDATE run SET state = ?, updated_ms = ?", "si",
-                                            state, clock_wall_ms()));
+    return changed(journal, database_change(journal->db, err, "UPDATE run SET state = ?, updated_ms = ?",
+                                            "si", state, clock_wall_ms()));
 }
 
 int journal_run_set_config(struct journal *journal, const char *json, struct error *err)
 {
     if (check_transaction(journal, err) < 0)
         return -1;
-    return changed(journal, database_change(journal->db, err, "UPDATE run SET config = ?, updated_ms = ?", "si",
-                                            json, clock_wall_ms()));
+    return changed(journal, database_change(journal->db, err, "UPDATE run SET config = ?, updated_ms = ?",
+                                            "si", json, clock_wall_ms()));
 }
 
 /* --- Records --- */
 
-int journal_put(struct journal *journal, const char *kind, const char *key, const char *json, struct error *err)
+int journal_put(struct journal *journal, const char *kind, const char *key, const char *json,
+                struct error *err)
 {
     if (check_transaction(journal, err) < 0)
         return -1;
@@ -399,8 +402,8 @@ static int insert_event(struct journal *journal, int64_t ts_ms, const char *type
 {
     if (check_transaction(journal, err) < 0)
         return -1;
-    return database_change(journal->db, err, "INSERT INTO event (ts_ms, type, json) VALUES (?, ?, ?)", "iss", ts_ms,
-                           type, json);
+    return database_change(journal->db, err, "INSERT INTO event (ts_ms, type, json) VALUES (?, ?, ?)", "iss",
+                           ts_ms, type, json);
 }
 
 /* Writes the events that wait. Without a sync: what the process has written survives its kill; only a power

@@ -21,7 +21,7 @@ struct loop;
 struct journal_run {
     char *id;
     char *goal;
-    char *repo;          /* absolute path of the repository */
+    char *repo; /* absolute path of the repository */
     char *base_commit;
     char *target_branch; /* may be NULL */
     char *state;         /* "running", "completed", "failed", "interrupted": the caller's words */

@@ -19,8 +19,10 @@
 #include <unistd.h>
 
 static const char *const migrations[] = {
-    "CREATE TABLE thing (place INTEGER PRIMARY KEY, kind TEXT NOT NULL, name TEXT NOT NULL, repo TEXT NOT NULL,"
-    " run TEXT NOT NULL, start_time INTEGER NOT NULL, created_ms INTEGER NOT NULL, UNIQUE (kind, name, repo));",
+    "CREATE TABLE thing (place INTEGER PRIMARY KEY, kind TEXT NOT NULL, name TEXT NOT NULL, repo TEXT NOT "
+    "NULL,"
+    " run TEXT NOT NULL, start_time INTEGER NOT NULL, created_ms INTEGER NOT NULL, UNIQUE (kind, name, "
+    "repo));",
 };
 #define SCHEMA_VERSION ((int)(sizeof(migrations) / sizeof(migrations[0])))
 
@@ -66,11 +68,12 @@ void ledger_close(struct ledger *ledger)
 static int set_sync(struct ledger *ledger, enum ledger_kind kind, struct error *err)
 {
     return database_run(ledger->db,
-                        kind == LEDGER_PROCESS ? "PRAGMA synchronous = NORMAL" : "PRAGMA synchronous = FULL", err);
+                        kind == LEDGER_PROCESS ? "PRAGMA synchronous = NORMAL" : "PRAGMA synchronous = FULL",
+                        err);
 }
 
-static int add(struct ledger *ledger, enum ledger_kind kind, const char *name, const char *run, const char *repo,
-               uint64_t start_time, struct error *err)
+static int add(struct ledger *ledger, enum ledger_kind kind, const char *name, const char *run,
+               const char *repo, uint64_t start_time, struct error *err)
 {
     if (set_sync(ledger, kind, err) < 0)
         return -1;
@@ -102,8 +105,8 @@ int ledger_remove(struct ledger *ledger, enum ledger_kind kind, const char *name
 {
     if (set_sync(ledger, kind, err) < 0)
         return -1;
-    return database_change(ledger->db, err, "DELETE FROM thing WHERE kind = ? AND name = ? AND repo = ?", "sss",
-                           kind_names[kind], name, repo ? repo : "");
+    return database_change(ledger->db, err, "DELETE FROM thing WHERE kind = ? AND name = ? AND repo = ?",
+                           "sss", kind_names[kind], name, repo ? repo : "");
 }
 
 int ledger_remove_process(struct ledger *ledger, pid_t pid, struct error *err)
@@ -209,7 +212,8 @@ bool ledger_process_is_alive(const struct ledger_entry *entry)
 {
     int64_t pid = 0;
 
-    if (entry->kind != LEDGER_PROCESS || entry->start_time == 0 || !str_to_int64(entry->name, 1, INT32_MAX, &pid))
+    if (entry->kind != LEDGER_PROCESS || entry->start_time == 0 ||
+        !str_to_int64(entry->name, 1, INT32_MAX, &pid))
         return false;
     return ledger_process_start_time((pid_t)pid) == entry->start_time;
 }

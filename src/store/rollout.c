@@ -16,7 +16,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#define BUFFER_BYTES ((size_t)256 * 1024) /* more is written before the flush */
+#define BUFFER_BYTES   ((size_t)256 * 1024) /* more is written before the flush */
 #define FILE_MAX_BYTES ((size_t)1 << 30)
 
 struct rollout {

@@ -13,7 +13,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
-#define TIME_LENGTH 15 /* "YYYYMMDD-HHMMSS" */
+#define TIME_LENGTH   15 /* "YYYYMMDD-HHMMSS" */
 #define RANDOM_LENGTH 4
 
 void run_id_make(char id[RUN_ID_BYTES])

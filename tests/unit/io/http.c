@@ -273,7 +273,9 @@ static void http_client_sends_a_large_body_without_expect(void **state)
     (void)state;
     memset(half, 'z', n / 2);
     fetch(&got, "/echo",
-          (struct http_request_options){.method = "POST", .body = pieces, .body_count = 2,
+          (struct http_request_options){.method = "POST",
+                                        .body = pieces,
+                                        .body_count = 2,
                                         .headers = (const char *const[]){"X-Word: w", NULL}});
     assert_true(got.ok);
     assert_int_equal(got.body.len, n);
@@ -459,14 +461,14 @@ static void fetches_in_fiber(void *arg)
     int status = 0;
 
     (void)arg;
-    assert_int_equal(http_fetch(client, &(struct http_request_options){.method = "GET", .url = url}, &status,
-                                &body, &err),
-                     0);
+    assert_int_equal(
+        http_fetch(client, &(struct http_request_options){.method = "GET", .url = url}, &status, &body, &err),
+        0);
     assert_int_equal(status, 200);
     assert_int_equal(body.len, 45);
     fiber_cancel(fiber_current());
-    assert_int_equal(http_fetch(client, &(struct http_request_options){.method = "GET", .url = silent}, &status,
-                                &body, &err),
+    assert_int_equal(http_fetch(client, &(struct http_request_options){.method = "GET", .url = silent},
+                                &status, &body, &err),
                      -1);
     assert_int_equal(err.code, ERROR_CANCELLED);
     buf_free(&body);
@@ -492,7 +494,8 @@ static void waits_for_an_answer(void *arg)
     char *url = url_of("/silent");
     int status;
 
-    w->rc = http_fetch(client, &(struct http_request_options){.method = "GET", .url = url}, &status, NULL, &w->err);
+    w->rc = http_fetch(client, &(struct http_request_options){.method = "GET", .url = url}, &status, NULL,
+                       &w->err);
     free(url);
     fiber_group_done(&w->group);
 }

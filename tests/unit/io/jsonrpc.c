@@ -107,7 +107,9 @@ static void jsonrpc_answers_calls(void **state)
     feed(&side, "ms\":{\"a\":1,\"b\":2}}\n");
     expect_sent(&side, "{\"jsonrpc\":\"2.0\",\"id\":\"x\",\"result\":{\"sum\":3}}\n");
     feed(&side, "{\"jsonrpc\":\"2.0\",\"id\":5,\"method\":\"no\"}\r\n");
-    expect_sent(&side, "{\"jsonrpc\":\"2.0\",\"id\":5,\"error\":{\"code\":-32601,\"message\":\"Method not found\"}}\n");
+    expect_sent(
+        &side,
+        "{\"jsonrpc\":\"2.0\",\"id\":5,\"error\":{\"code\":-32601,\"message\":\"Method not found\"}}\n");
     feed(&side, "{\"method\":\"note\",\"params\":{\"k\":1}}\n\n{\"method\":\"bare\"}\n");
     assert_string_equal(buf_cstr(&side.log), "note(1) bare(0) ");
     expect_sent(&side, "");
@@ -123,7 +125,8 @@ static void jsonrpc_refuses_what_is_no_message(void **state)
     (void)state;
     open_side(&side);
     feed(&side, "{nonsense\n");
-    assert_true(str_starts_with(buf_cstr(&side.sent), "{\"jsonrpc\":\"2.0\",\"id\":null,\"error\":{\"code\":-32700"));
+    assert_true(
+        str_starts_with(buf_cstr(&side.sent), "{\"jsonrpc\":\"2.0\",\"id\":null,\"error\":{\"code\":-32700"));
     buf_clear(&side.sent);
     feed(&side, "[{\"method\":\"a\"}]\n");
     assert_non_null(strstr(buf_cstr(&side.sent), "-32600"));
@@ -294,7 +297,8 @@ static void talks_over_a_socket(void *arg)
     pair.a = jsonrpc_stream_create(loop, fds[0], fds[0], &options, on_closed, &pair);
     pair.b = jsonrpc_stream_create(loop, fds[1], fds[1], &options, NULL, NULL);
     for (int i = 0; i < 20; i++) {
-        assert_int_equal(jsonrpc_fetch(jsonrpc_stream_rpc(pair.a), "add", "{\"a\":20,\"b\":3}", 0, &result, &err), 0);
+        assert_int_equal(
+            jsonrpc_fetch(jsonrpc_stream_rpc(pair.a), "add", "{\"a\":20,\"b\":3}", 0, &result, &err), 0);
         assert_int_equal(json_get_int(result, "sum", 0), 23);
         json_decref(result);
     }
@@ -354,9 +358,10 @@ static void talks_to_a_child(void *arg)
 
     (void)arg;
     /* Answers one request, then ends by itself with a complaint. */
-    p = start_child("read line; echo '{\"method\":\"hello\"}'; echo '{\"id\":1,\"result\":\"ok\"}'; read line; "
-                    "echo one >&2; echo oh no >&2; exit 3",
-                    &side, &pair);
+    p = start_child(
+        "read line; echo '{\"method\":\"hello\"}'; echo '{\"id\":1,\"result\":\"ok\"}'; read line; "
+        "echo one >&2; echo oh no >&2; exit 3",
+        &side, &pair);
     assert_int_equal(jsonrpc_fetch(jsonrpc_process_rpc(p), "go", NULL, 5000, &result, &err), 0);
     assert_string_equal(json_string_value(result), "ok");
     assert_string_equal(buf_cstr(&side.log), "hello(0) ");

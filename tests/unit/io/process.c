@@ -84,7 +84,8 @@ static struct process_result run(const struct process_run_options *options)
 
 static void process_run_gives_output_and_exit_code(void **state)
 {
-    struct process_result r = run(&(struct process_run_options){.argv = SH("echo out; echo err >&2; exit 7")});
+    struct process_result r =
+        run(&(struct process_run_options){.argv = SH("echo out; echo err >&2; exit 7")});
 
     (void)state;
     assert_string_equal(buf_cstr(&r.out), "out\n");
@@ -141,8 +142,8 @@ static void process_run_passes_input(void **state)
 
 static void process_run_bounds_output(void **state)
 {
-    struct process_result r = run(
-        &(struct process_run_options){.argv = SH("head -c 9000000 /dev/zero"), .max_output_bytes = 1000});
+    struct process_result r =
+        run(&(struct process_run_options){.argv = SH("head -c 9000000 /dev/zero"), .max_output_bytes = 1000});
 
     (void)state;
     assert_int_equal(r.out.len, 1000);
@@ -181,20 +182,21 @@ static void process_start_says_what_is_missing(void **state)
     unsigned before = open_descriptors();
 
     (void)state;
-    assert_int_equal(process_run(loop,
-                                 &(struct process_run_options){
-                                     .argv = (const char *const[]){"no-such-command", NULL}},
-                                 &r, &err),
-                     -1);
+    assert_int_equal(
+        process_run(loop,
+                    &(struct process_run_options){.argv = (const char *const[]){"no-such-command", NULL}}, &r,
+                    &err),
+        -1);
     assert_int_equal(err.code, ERROR_NOT_FOUND);
     assert_string_equal(err.text, "no-such-command: command not found");
-    assert_int_equal(process_run(loop,
-                                 &(struct process_run_options){.argv = (const char *const[]){"/etc/passwd", NULL}},
-                                 &r, &err),
-                     -1);
+    assert_int_equal(
+        process_run(loop, &(struct process_run_options){.argv = (const char *const[]){"/etc/passwd", NULL}},
+                    &r, &err),
+        -1);
     assert_string_equal(err.text, "/etc/passwd: is not an executable file");
     assert_int_equal(
-        process_run(loop, &(struct process_run_options){.argv = SH("true"), .cwd = "/no/such"}, &r, &err), -1);
+        process_run(loop, &(struct process_run_options){.argv = SH("true"), .cwd = "/no/such"}, &r, &err),
+        -1);
     assert_string_equal(err.text, "sh: cannot start in /no/such: no such folder");
     /* The table keeps its own; the failed starts leave nothing. */
     assert_int_equal(open_descriptors(), before + 0U);
@@ -211,8 +213,8 @@ static void process_timeout_kills_the_whole_group(void **state)
 
     (void)state;
     process_result_finish(&r);
-    r = run(&(struct process_run_options){
-        .argv = (const char *const[]){"sh", "-c", script, NULL}, .timeout_ms = 500});
+    r = run(&(struct process_run_options){.argv = (const char *const[]){"sh", "-c", script, NULL},
+                                          .timeout_ms = 500});
     assert_true(r.exit.timed_out);
     assert_int_equal(r.exit.signal, SIGTERM);
     assert_true(clock_monotonic_ms() - start_ms < 10000);
@@ -264,8 +266,8 @@ static void process_child_has_default_signals_and_no_descriptors_of_ours(void **
     int descriptors = 0;
 
     (void)state;
-    assert_int_equal(sscanf(buf_cstr(&r.out), "%d SigBlk: %llx SigIgn: %llx", &descriptors, &blocked, &ignored),
-                     3);
+    assert_int_equal(
+        sscanf(buf_cstr(&r.out), "%d SigBlk: %llx SigIgn: %llx", &descriptors, &blocked, &ignored), 3);
     assert_int_equal(descriptors, 4); /* 0, 1, 2 and the one that ls itself opened */
     assert_int_equal(blocked, 0);
     assert_int_equal(ignored & 0x7fffffff, 0); /* 32 and 33 are the C library's own */
@@ -518,7 +520,8 @@ static void process_inherits_stdio_and_our_group(void **state)
 
     (void)state;
     /* Field 5 of stat is the process group. */
-    snprintf(script, sizeof(script), "read a b c d group rest < /proc/$$/stat; test $group = %d", (int)getpgrp());
+    snprintf(script, sizeof(script), "read a b c d group rest < /proc/$$/stat; test $group = %d",
+             (int)getpgrp());
     talk.process = process_start(loop, &options, NULL);
     while (!talk.is_over)
         loop_run_once(loop, true);
@@ -542,14 +545,15 @@ static int run_without_pidfd(void)
     scmp_filter_ctx filter = seccomp_init(SCMP_ACT_ALLOW);
     int rc = 0;
 
-    if (seccomp_rule_add(filter, SCMP_ACT_ERRNO(ENOSYS), SCMP_SYS(pidfd_open), 0) < 0 || seccomp_load(filter) < 0)
+    if (seccomp_rule_add(filter, SCMP_ACT_ERRNO(ENOSYS), SCMP_SYS(pidfd_open), 0) < 0 ||
+        seccomp_load(filter) < 0)
         return 2;
     if (process_run(own, &(struct process_run_options){.argv = SH("echo hi; exit 5")}, &r, NULL) < 0 ||
         !str_eq(buf_cstr(&r.out), "hi\n") || r.exit.exit_code != 5)
         rc = 3;
     process_result_finish(&r);
-    if (process_run(own, &(struct process_run_options){.argv = SH("exec sleep 1000 >&-"), .timeout_ms = 20}, &r,
-                    NULL) < 0 ||
+    if (process_run(own, &(struct process_run_options){.argv = SH("exec sleep 1000 >&-"), .timeout_ms = 20},
+                    &r, NULL) < 0 ||
         !r.exit.timed_out)
         rc = 4;
     process_result_finish(&r);

@@ -84,9 +84,15 @@ static void sse_takes_all_line_ends(void **state)
 static void sse_skips_a_byte_order_mark_once(void **state)
 {
     (void)state;
-    expect("\xEF\xBB\xBF" "data: 1\n\n", "[|1]");
-    expect("\xEF\xBB" "data: 1\n\ndata: 2\n\n", "[|2]");
-    expect("data: \xEF\xBB\xBF\n\n\xEF\xBB\xBF" "data: 2\n\n", "[|\xEF\xBB\xBF]");
+    expect("\xEF\xBB\xBF"
+           "data: 1\n\n",
+           "[|1]");
+    expect("\xEF\xBB"
+           "data: 1\n\ndata: 2\n\n",
+           "[|2]");
+    expect("data: \xEF\xBB\xBF\n\n\xEF\xBB\xBF"
+           "data: 2\n\n",
+           "[|\xEF\xBB\xBF]");
 }
 
 static void sse_bounds_an_event(void **state)

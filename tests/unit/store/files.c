@@ -370,7 +370,7 @@ static void run_dir_lists_and_finds_runs(void **state)
     assert_int_equal(err.code, ERROR_NOT_FOUND);
     make_run("20261123-160203-zzzz");
     make_run("20261124-000000-bbbb");
-    make_run("20261124-000000-aaaa"); /* of the same second, later */
+    make_run("20261124-000000-aaaa");                                  /* of the same second, later */
     assert_int_equal(run_dir_create("20261125-000000-nnnn", NULL), 0); /* without a journal */
 
     assert_int_equal(run_dir_list(&ids, NULL), 0);

@@ -258,7 +258,8 @@ static void journal_refuses_what_it_cannot_read(void **state)
     (void)state;
     assert_null(journal_open(path, &err));
     assert_int_equal(err.code, ERROR_NOT_FOUND);
-    assert_int_equal(file_write(path, "this is no database, but long enough to be read as one", 54, 0600, NULL), 0);
+    assert_int_equal(
+        file_write(path, "this is no database, but long enough to be read as one", 54, 0600, NULL), 0);
     assert_null(journal_open(path, &err));
     assert_non_null(strstr(err.text, "not a database"));
     assert_int_equal(unlink(path), 0);
