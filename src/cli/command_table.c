@@ -4,6 +4,11 @@
 #include <string.h>
 
 /* One line a command, alphabetical. */
+extern const struct command command_apply_patch;
+extern const struct command command_exec;
+extern const struct command command_logs;
+extern const struct command command_sandbox;
+extern const struct command command_status;
 extern const struct command command_config;
 extern const struct command command_mock;
 extern const struct command command_init;
@@ -11,6 +16,11 @@ extern const struct command command_trust;
 /* declarations */
 
 const struct command *const command_table[] = {
+    &command_exec,
+    &command_status,
+    &command_logs,
+    &command_sandbox,
+    &command_apply_patch,
     &command_config,
     &command_mock,
     &command_init,

@@ -4,6 +4,7 @@
 #include "base/log.h"
 #include "io/fiber.h"
 #include "io/loop.h"
+#include "sandbox/exec_helper.h"
 
 #include <signal.h>
 #include <stdio.h>
@@ -144,6 +145,8 @@ int main(int argc, char **argv)
     static const int signals[3] = {SIGINT, SIGTERM, SIGHUP};
     int exit_code;
 
+    if (argc > 1 && strcmp(argv[1], SANDBOX_HELPER_NAME) == 0) /* before all else: it runs for every command */
+        return sandbox_exec_helper_main(argc, argv);
     (void)signal(SIGPIPE, SIG_IGN);
     if (!prepare(&call, argc, argv, &exit_code))
         goto out;

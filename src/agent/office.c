@@ -1,0 +1,390 @@
+/* agent/office.c: what all agents of a process share (HTTP client, providers, slots), and the sessions of
+ * agent/runner.h on top of it. A session prepares a role's thread: instructions, tools, sandbox, environment,
+ * context; the thread itself is agent/thread.c. */
+#include "agent/runner.h"
+
+#include "agent/slots.h"
+#include "agent/thread.h"
+#include "base/alloc.h"
+#include "base/buf.h"
+#include "base/json.h"
+#include "base/log.h"
+#include "base/map.h"
+#include "base/path.h"
+#include "base/random.h"
+#include "config/agents_md.h"
+#include "config/config.h"
+#include "config/provider_config.h"
+#include "config/role.h"
+#include "config/run_settings.h"
+#include "config/shell_environment.h"
+#include "config/skills.h"
+#include "io/fiber.h"
+#include "io/http_client.h"
+#include "model/provider.h"
+#include "sandbox/policy.h"
+#include "store/rollout.h"
+#include "tool/registry.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+struct office {
+    struct office_options options;
+    struct http_client *http;
+    struct slots *slots;
+    struct map providers; /* id -> struct provider *, owned */
+    char *rollout_dir;
+    char *state_dir;
+    int default_turn_seconds;
+};
+
+struct agent_session {
+    struct office *office;
+    struct thread *thread;
+    struct sandbox_policy policy;
+    struct tool_set *tools;
+    struct str_list env;
+    char *role;
+    char *task;
+    int attempt;
+    void (*on_text_delta)(void *data, const char *text, size_t n);
+    void *delta_data;
+    /* The turn that a fiber waits for. */
+    struct fiber *waiter;
+    bool turn_over;
+    struct error turn_err;
+    bool turn_failed;
+};
+
+void agent_hidden_paths(const char *state_dir, struct str_list *paths)
+{
+    static const char *const names[] = {"journal.db", "journal.db-wal", "journal.db-shm", "rollouts"};
+
+    if (state_dir == NULL)
+        return;
+    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++)
+        str_list_take(paths, path_join(state_dir, names[i]));
+}
+
+void agent_answer_finish(struct agent_answer *answer)
+{
+    free(answer->message);
+    free(answer->submission_tool);
+    json_decref(answer->submission);
+    *answer = (struct agent_answer){0};
+}
+
+static void free_provider(void *provider)
+{
+    provider_destroy(provider);
+}
+
+struct office *office_create(const struct office_options *options, struct error *err)
+{
+    struct office *office = xcalloc(1, sizeof *office);
+    struct run_settings settings = {0};
+
+    (void)err;
+    run_settings_init(&settings, options->config);
+    office->options = *options;
+    office->http = http_client_create(options->loop);
+    office->slots = slots_create(settings.agents.max_threads);
+    office->providers.free_value = free_provider;
+    office->rollout_dir = xstrdup(options->rollout_dir);
+    office->state_dir = xstrdup(options->state_dir);
+    office->default_turn_seconds = (int)settings.agents.job_max_runtime_seconds;
+    run_settings_finish(&settings);
+    return office;
+}
+
+void office_destroy(struct office *office)
+{
+    if (office == NULL)
+        return;
+    http_client_destroy(office->http);
+    slots_destroy(office->slots);
+    map_finish(&office->providers);
+    free(office->rollout_dir);
+    free(office->state_dir);
+    free(office);
+}
+
+struct slots *office_slots(struct office *office)
+{
+    return office->slots;
+}
+
+/* The provider of a role (its file may name another than the configuration), made once. */
+static struct provider *find_provider(struct office *office, const struct role *role, struct error *err)
+{
+    const char *own = role->settings == NULL ? NULL : toml_string(role->settings, "model_provider", NULL);
+    const char *id = own != NULL ? own : config_string(office->options.config, "model_provider");
+    struct provider *provider;
+    struct provider_config *pc;
+
+    if (id != NULL && (provider = map_get(&office->providers, id)) != NULL)
+        return provider;
+    pc = provider_config_get(office->options.config, id, err);
+    if (pc == NULL)
+        return NULL;
+    provider = provider_create(office->options.loop, pc);
+    if (provider_check_auth(provider, err) == 0) {
+        map_set(&office->providers, pc->id, provider);
+    } else {
+        provider_destroy(provider);
+        provider = NULL;
+    }
+    provider_config_destroy(pc);
+    return provider;
+}
+
+/* --- Events ------------------------------------------------------------------------------------------------ */
+
+static void on_thread_event(void *data, struct thread *thread, const json_t *event)
+{
+    struct agent_session *s = data;
+    json_t *copy;
+
+    if (s->office->options.on_event == NULL)
+        return;
+    copy = json_copy((json_t *)event);
+    if (thread != NULL)
+        json_object_set_new(copy, "thread", json_string(thread_id(thread)));
+    json_object_set_new(copy, "role", json_string(s->role));
+    if (s->task != NULL)
+        json_object_set_new(copy, "task", json_string(s->task));
+    json_object_set_new(copy, "attempt", json_integer(s->attempt));
+    s->office->options.on_event(s->office->options.data, copy);
+    json_decref(copy);
+}
+
+static void on_text_delta(void *data, struct thread *thread, const char *text, size_t n)
+{
+    struct agent_session *s = data;
+
+    (void)thread;
+    s->on_text_delta(s->delta_data, text, n);
+}
+
+static void on_turn_end(void *data, struct thread *thread, const struct error *err)
+{
+    struct agent_session *s = data;
+
+    (void)thread;
+    s->turn_over = true;
+    s->turn_failed = err != NULL;
+    if (err != NULL)
+        s->turn_err = *err;
+    if (s->waiter != NULL)
+        fiber_wake(s->waiter);
+}
+
+/* --- Preparing a thread -------------------------------------------------------------------------------------- */
+
+static int make_policy(struct agent_session *s, const struct role *role, const struct agent_spec *spec,
+                       struct error *err)
+{
+    const struct config *c = s->office->options.config;
+    const char *mode_name = config_string(c, "sandbox_mode");
+    enum sandbox_mode mode = SANDBOX_WORKSPACE_WRITE;
+    enum sandbox_mode role_mode;
+
+    if (mode_name != NULL && sandbox_mode_parse(mode_name, &mode, err) < 0)
+        return -1;
+    if (role->sandbox_mode != NULL) {
+        if (sandbox_mode_parse(role->sandbox_mode, &role_mode, err) < 0)
+            return error_wrap(err, "role %s", role->name);
+        /* The tightest of parent and role holds, unless the user's own layer says more. A configuration that
+         * sets no mode leaves the choice to the role. */
+        if (role->is_sandbox_forced || !config_is_set(c, "sandbox_mode") || role_mode < mode)
+            mode = role_mode;
+    }
+    if (spec->read_only)
+        mode = SANDBOX_READ_ONLY;
+    sandbox_policy_init(&s->policy, mode, spec->cwd);
+    if (mode == SANDBOX_WORKSPACE_WRITE) {
+        config_list(c, "sandbox_workspace_write.writable_roots", &s->policy.writable_roots);
+        s->policy.network_access = config_bool(c, "sandbox_workspace_write.network_access");
+        s->policy.exclude_tmpdir_env_var = config_bool(c, "sandbox_workspace_write.exclude_tmpdir_env_var");
+        s->policy.exclude_slash_tmp = config_bool(c, "sandbox_workspace_write.exclude_slash_tmp");
+    }
+    agent_hidden_paths(s->office->state_dir, &s->policy.hidden_paths);
+    return 0;
+}
+
+/* High priority unblocks merges: who plans, and who judges. */
+static enum call_priority priority_of(const char *role)
+{
+    static const char *const high[] = {"orchestrator", "reviewer", "security_auditor", "ci_runner"};
+
+    for (size_t i = 0; i < sizeof high / sizeof high[0]; i++)
+        if (strcmp(high[i], role) == 0)
+            return CALL_PRIORITY_HIGH;
+    return CALL_PRIORITY_NORMAL;
+}
+
+/* Context that stands between the fixed prompt and the work: skills, AGENTS.md, environment. */
+static void add_context(struct agent_session *s, const struct role *role, const struct agent_spec *spec)
+{
+    static const struct str_list none = {0};
+    const struct config *c = s->office->options.config;
+    struct skill_list skills = {0};
+    struct buf b = BUF_INIT;
+
+    skills_find(&skills, c, role, NULL);
+    skills_append_context(&b, &skills);
+    skill_list_finish(&skills);
+    if (b.len > 0)
+        thread_add_message(s->thread, MESSAGE_DEVELOPER, b.data);
+    buf_clear(&b);
+    agents_md_load_for_paths(c, spec->cwd, spec->docs_for == NULL ? &none : spec->docs_for, &b, NULL);
+    if (b.len > 0)
+        thread_add_message(s->thread, MESSAGE_USER, b.data);
+    buf_clear(&b);
+    buf_printf(&b,
+               "<environment_context>\n<cwd>%s</cwd>\n<sandbox_mode>%s</sandbox_mode>\n<network_access>%s"
+               "</network_access>\n<shell>bash</shell>\n</environment_context>",
+               spec->cwd, sandbox_mode_name(s->policy.mode), s->policy.network_access ? "enabled" : "restricted");
+    thread_add_message(s->thread, MESSAGE_USER, b.data);
+    buf_free(&b);
+}
+
+static struct rollout *open_rollout(const struct office *office, const char *id)
+{
+    struct error err = {0};
+    struct rollout *rollout;
+    char *path;
+
+    if (office->rollout_dir == NULL)
+        return NULL;
+    path = xasprintf("%s/%s.jsonl", office->rollout_dir, id);
+    rollout = rollout_open(path, &err);
+    if (rollout == NULL)
+        log_warning("no rollout of thread %s: %s", id, err.text);
+    free(path);
+    return rollout;
+}
+
+static int make_thread(struct agent_session *s, const struct role *role, const struct agent_spec *spec,
+                       struct error *err)
+{
+    struct office *office = s->office;
+    const struct config *c = office->options.config;
+    char id[RANDOM_UUID_BYTES];
+    struct thread_options options = {
+        .loop = office->options.loop,
+        .http = office->http,
+        .budget = office->options.budget,
+        .id = id,
+        .role = s->role,
+        .task = s->task,
+        .attempt = spec->attempt,
+        .model = role->model != NULL ? role->model : config_string(c, "model"),
+        .reasoning_effort =
+            role->reasoning_effort != NULL ? role->reasoning_effort : config_string(c, "model_reasoning_effort"),
+        .instructions = role->developer_instructions,
+        .cwd = spec->cwd,
+        .policy = &s->policy,
+        .owes = spec->owes,
+        .output_schema = spec->output_schema,
+        .watch_deltas = spec->on_text_delta != NULL,
+        .on_text_delta = on_text_delta,
+        .priority = priority_of(s->role),
+        .turn_timeout_ms = spec->timeout_ms,
+        .on_event = on_thread_event,
+        .on_turn_end = on_turn_end,
+        .data = s,
+    };
+
+    random_uuid(id);
+    options.provider = find_provider(office, role, err);
+    if (options.provider == NULL)
+        return -1;
+    if (office->default_turn_seconds > 0 &&
+        (options.turn_timeout_ms == 0 || options.turn_timeout_ms > (uint64_t)office->default_turn_seconds * 1000))
+        options.turn_timeout_ms = (uint64_t)office->default_turn_seconds * 1000;
+    shell_environment_build(c, environ, &s->env);
+    if (spec->extra_env != NULL)
+        str_list_copy(&s->env, spec->extra_env);
+    options.env = (const char *const *)s->env.items;
+    s->tools = tool_set_create(spec->owes, s->policy.mode == SANDBOX_READ_ONLY);
+    options.tools = s->tools;
+    options.rollout = open_rollout(office, id);
+    s->thread = thread_create(&options);
+    add_context(s, role, spec);
+    return 0;
+}
+
+struct agent_session *agent_session_open(struct office *office, const struct agent_spec *spec, struct error *err)
+{
+    struct agent_session *s;
+    const struct role *role;
+
+    if (slots_is_full(office->slots) && office->options.on_queued != NULL)
+        office->options.on_queued(office->options.data, spec->role, spec->task);
+    if (slots_acquire(office->slots, err) < 0)
+        return NULL;
+    s = xcalloc(1, sizeof *s);
+    s->office = office;
+    s->role = xstrdup(spec->role);
+    s->task = xstrdup(spec->task);
+    s->attempt = spec->attempt;
+    s->on_text_delta = spec->on_text_delta;
+    s->delta_data = spec->delta_data;
+    role = role_registry_get(office->options.roles, spec->role, err);
+    if (role == NULL || make_policy(s, role, spec, err) < 0 || make_thread(s, role, spec, err) < 0) {
+        agent_session_close(s);
+        return NULL;
+    }
+    return s;
+}
+
+int agent_session_ask(struct agent_session *s, const char *text, struct agent_answer *answer, struct error *err)
+{
+    int rc = 0;
+
+    s->turn_over = false;
+    s->turn_failed = false;
+    s->waiter = fiber_current();
+    thread_submit(s->thread, text);
+    while (!s->turn_over) {
+        if (fiber_wait(err) < 0) {
+            s->waiter = NULL;
+            thread_interrupt(s->thread);
+            return -1;
+        }
+    }
+    s->waiter = NULL;
+    answer->message = xstrdup(thread_last_message(s->thread));
+    answer->usage = *thread_usage(s->thread);
+    if (thread_submission(s->thread) != NULL) {
+        answer->submission = json_deep_copy(thread_submission(s->thread));
+        answer->submission_tool = xstrdup(thread_submission_tool(s->thread));
+    }
+    if (s->turn_failed) {
+        *err = s->turn_err;
+        rc = -1;
+    }
+    return rc;
+}
+
+const char *agent_session_thread_id(const struct agent_session *s)
+{
+    return thread_id(s->thread);
+}
+
+void agent_session_close(struct agent_session *s)
+{
+    if (s == NULL)
+        return;
+    thread_destroy(s->thread);
+    slots_release(s->office->slots);
+    tool_set_destroy(s->tools);
+    sandbox_policy_finish(&s->policy);
+    str_list_finish(&s->env);
+    free(s->role);
+    free(s->task);
+    free(s);
+}

@@ -1,0 +1,82 @@
+/* agent/runner.h: an agent as the team sees it: opened for a piece of work, asked, closed.
+ *
+ * A session holds one slot of max_threads from open to close. What carries it is a runner: `native` (our own
+ * turn loop), later other programs. All functions that say so wait in the current fiber. */
+#ifndef CADRE_AGENT_RUNNER_H
+#define CADRE_AGENT_RUNNER_H
+
+#include "base/error.h"
+#include "base/str.h"
+#include "model/client.h"
+#include "model/usage.h"
+
+#include <jansson.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+struct loop;
+struct config;
+struct role_registry;
+struct http_client;
+struct budget;
+struct slots;
+struct sandbox_policy;
+struct office;
+struct agent_session;
+
+/* Appends what no agent and no CI step may see of the run's folder STATE_DIR: the journal and the rollouts. */
+void agent_hidden_paths(const char *state_dir, struct str_list *paths);
+
+/* What all agents of a process share. */
+struct office_options {
+    struct loop *loop;
+    struct config *config;        /* borrowed */
+    struct role_registry *roles;  /* borrowed */
+    struct budget *budget;        /* borrowed, may be NULL */
+    const char *rollout_dir;      /* "<run>/rollouts"; NULL: no rollouts */
+    const char *state_dir;        /* hidden from every agent: the run's folder */
+    /* Every event of every thread with thread, role, task and attempt added. */
+    void (*on_event)(void *data, json_t *event);
+    /* A session has to wait for a slot. */
+    void (*on_queued)(void *data, const char *role, const char *task);
+    void *data;
+};
+
+struct office *office_create(const struct office_options *options, struct error *err);
+void office_destroy(struct office *office); /* every session is closed before */
+struct slots *office_slots(struct office *office);
+
+struct agent_spec {
+    const char *role;
+    const char *task;  /* id, or NULL */
+    int attempt;
+    const char *cwd;   /* absolute */
+    bool read_only;    /* tightens whatever the role says */
+    const char *owes;  /* submit tool that ends its work ("submit_result", "submit_review"), or NULL */
+    const struct str_list *docs_for; /* paths whose AGENTS.md files are to be shown, or NULL */
+    const struct str_list *extra_env; /* "K=V" */
+    uint64_t timeout_ms; /* of each turn; 0: none */
+    const char *output_schema; /* JSON schema of the answer, or NULL */
+    void (*on_text_delta)(void *data, const char *text, size_t n); /* NULL: deltas are not parsed */
+    void *delta_data;
+};
+
+struct agent_answer {
+    char *message;        /* last assistant message */
+    json_t *submission;   /* arguments of the submit call, or NULL */
+    char *submission_tool;
+    struct usage usage;   /* of the session so far */
+};
+void agent_answer_finish(struct agent_answer *answer);
+
+/* Waits for a slot. NULL with ERR set: unknown role, bad role file, no key, cancelled. */
+struct agent_session *agent_session_open(struct office *office, const struct agent_spec *spec,
+                                         struct error *err);
+
+/* One turn: TEXT in, ANSWER out. Waits. Cancelling the fiber interrupts the turn. */
+int agent_session_ask(struct agent_session *session, const char *text, struct agent_answer *answer,
+                      struct error *err);
+const char *agent_session_thread_id(const struct agent_session *session);
+void agent_session_close(struct agent_session *session); /* NULL is fine */
+
+#endif

@@ -1,0 +1,599 @@
+/* agent/thread.c: see thread.h. The turn loop; what events look like is in thread_events.c. */
+#include "agent/thread.h"
+
+#include "agent/thread_events.h"
+#include "base/alloc.h"
+#include "base/buf.h"
+#include "base/clock.h"
+#include "base/json.h"
+#include "base/random.h"
+#include "base/vec.h"
+#include "io/loop.h"
+#include "model/provider.h"
+#include "store/rollout.h"
+#include "tool/registry.h"
+
+#include <assert.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define DEFAULT_MAX_STEPS 200
+#define MAX_REPEATED_STEPS 4 /* the same calls with the same results so often in a row end the turn */
+#define MAX_REMINDERS     2  /* a role that owes a submit call is reminded so often */
+
+enum thread_state { THREAD_IDLE, THREAD_ASKING, THREAD_TOOLS };
+
+/* One tool call of the current answer. */
+struct pending_call {
+    struct thread *thread;
+    char *call_id;
+    char *name;
+    char *arguments;
+    bool custom;
+    struct tool_call *running;
+    bool is_done;
+    bool is_error;
+    struct buf output;
+    char *item_id;
+    char *image_mime; /* a result that carries an image */
+    char *image_base64;
+};
+
+struct thread {
+    struct thread_options options;
+    char *id;
+    char *role;
+    char *task;
+    char *model;
+    char *effort;
+    char *output_schema;
+    char *cwd;
+    char *owes;
+    struct conversation *conversation;
+    struct tool_session *session;
+    enum thread_state state;
+    struct model_call *call;
+    struct vec pending;     /* of struct pending_call *, in the order of the answer */
+    size_t next_serial;     /* the next call that may not run beside others */
+    struct str_list queued; /* messages that arrived while busy */
+    struct timer *deadline;
+    struct timer *later;
+    struct usage usage;
+    char *last_message;
+    json_t *submission;
+    char *submission_tool;
+    int steps;
+    int reminders;
+    uint64_t last_step_hash;
+    int repeated_steps;
+    unsigned next_item;
+    bool in_callback;
+    bool is_dead; /* destroyed within a callback: freed when it returns */
+};
+
+static void ask(struct thread *t);
+static void end_turn(struct thread *t, const struct error *err);
+
+static void record(struct thread *t, const json_t *event)
+{
+    struct buf b = BUF_INIT;
+
+    if (t->options.rollout == NULL)
+        return;
+    json_append_value(&b, event);
+    rollout_add(t->options.rollout, json_get_string(event, "type", ""), b.data, b.len);
+    buf_free(&b);
+}
+
+static void emit(struct thread *t, json_t *event)
+{
+    record(t, event);
+    if (t->options.on_event != NULL)
+        t->options.on_event(t->options.data, t, event);
+    json_decref(event);
+}
+
+static char *next_item_id(struct thread *t)
+{
+    return xasprintf("item_%u", t->next_item++);
+}
+
+static void pending_free(struct pending_call *p)
+{
+    tool_call_cancel(p->running);
+    free(p->call_id);
+    free(p->name);
+    free(p->arguments);
+    free(p->item_id);
+    free(p->image_mime);
+    free(p->image_base64);
+    buf_free(&p->output);
+    free(p);
+}
+
+static void drop_pending(struct thread *t)
+{
+    for (size_t i = 0; i < t->pending.len; i++)
+        pending_free(t->pending.items[i]);
+    vec_finish(&t->pending);
+    t->next_serial = 0;
+}
+
+struct thread *thread_create(const struct thread_options *options)
+{
+    struct thread *t = xcalloc(1, sizeof *t);
+    char *tools_json = NULL;
+    char uuid[RANDOM_UUID_BYTES];
+
+    t->options = *options;
+    if (options->id == NULL)
+        random_uuid(uuid);
+    t->id = xstrdup(options->id == NULL ? uuid : options->id);
+    t->role = xstrdup(options->role == NULL ? "" : options->role);
+    t->task = xstrdup(options->task);
+    t->model = xstrdup(options->model);
+    t->effort = xstrdup(options->reasoning_effort);
+    t->output_schema = xstrdup(options->output_schema);
+    t->cwd = xstrdup(options->cwd);
+    t->owes = xstrdup(options->owes);
+    t->last_message = xstrdup("");
+    if (t->options.max_steps <= 0)
+        t->options.max_steps = DEFAULT_MAX_STEPS;
+    tools_json = tool_set_wire_json(options->tools, provider_wire(options->provider));
+    t->conversation =
+        conversation_create(provider_wire(options->provider), options->instructions, tools_json, t->id);
+    free(tools_json);
+    t->session = tool_session_create(options->loop);
+    emit(t, json_pack("{s:s, s:s, s:s, s:s, s:s}", "type", "thread.started", "thread_id", t->id, "role", t->role,
+                      "model", t->model == NULL ? "" : t->model, "runner", "native"));
+    return t;
+}
+
+static void free_thread(struct thread *t)
+{
+    drop_pending(t);
+    model_call_cancel(t->call);
+    timer_cancel(t->deadline);
+    timer_cancel(t->later);
+    tool_session_destroy(t->session);
+    conversation_destroy(t->conversation);
+    rollout_close(t->options.rollout);
+    str_list_finish(&t->queued);
+    json_decref(t->submission);
+    free(t->submission_tool);
+    free(t->last_message);
+    free(t->id);
+    free(t->role);
+    free(t->task);
+    free(t->model);
+    free(t->effort);
+    free(t->output_schema);
+    free(t->cwd);
+    free(t->owes);
+    free(t);
+}
+
+void thread_destroy(struct thread *t)
+{
+    if (t == NULL || t->is_dead)
+        return;
+    if (t->conversation != NULL)
+        emit(t, json_pack("{s:s, s:s, s:I}", "type", "thread.closed", "thread_id", t->id, "tokens",
+                          (json_int_t)(t->usage.input_tokens + t->usage.output_tokens)));
+    t->options.on_event = NULL;
+    t->options.on_turn_end = NULL;
+    t->options.on_text_delta = NULL;
+    if (t->in_callback)
+        t->is_dead = true;
+    else
+        free_thread(t);
+}
+
+/* Callbacks into the owner may destroy the thread: leave() then frees it. */
+static void enter(struct thread *t)
+{
+    assert(!t->in_callback);
+    t->in_callback = true;
+}
+
+static void leave(struct thread *t)
+{
+    t->in_callback = false;
+    if (t->is_dead)
+        free_thread(t);
+}
+
+/* --- Asking the model --------------------------------------------------------------------------- */
+
+static void on_text_delta(void *data, const char *text, size_t n)
+{
+    struct thread *t = data;
+
+    if (t->options.on_text_delta != NULL)
+        t->options.on_text_delta(t->options.data, t, text, n);
+}
+
+static void on_item(void *data, const struct model_item *item)
+{
+    struct thread *t = data;
+    struct pending_call *p;
+    char *id;
+
+    switch (item->kind) {
+    case ITEM_MESSAGE:
+        free(t->last_message);
+        t->last_message = xstrdup(item->text == NULL ? "" : item->text);
+        id = next_item_id(t);
+        emit(t, event_text_item(id, "agent_message", t->last_message));
+        free(id);
+        break;
+    case ITEM_REASONING:
+        if (str_is_empty(item->text))
+            break;
+        id = next_item_id(t);
+        emit(t, event_text_item(id, "reasoning", item->text));
+        free(id);
+        break;
+    case ITEM_TOOL_CALL:
+        p = xcalloc(1, sizeof *p);
+        p->thread = t;
+        p->call_id = xstrdup(item->call_id == NULL ? "" : item->call_id);
+        p->name = xstrdup(item->name == NULL ? "" : item->name);
+        p->arguments = xstrdup(item->arguments == NULL ? "" : item->arguments);
+        p->custom = item->custom;
+        vec_push(&t->pending, p);
+        break;
+    case ITEM_OTHER:
+        break;
+    }
+}
+
+static void on_retry(void *data, int attempt, uint64_t delay_ms, const struct error *reason)
+{
+    struct thread *t = data;
+    char *text;
+
+    drop_pending(t); /* what a cut answer brought comes again */
+    text = xasprintf("retry %d in %.1f s: %s", attempt, (double)delay_ms / 1000.0, reason->text);
+
+    emit(t, json_pack("{s:s, s:s}", "type", "error", "message", text));
+    free(text);
+}
+
+static void start_tools(struct thread *t);
+
+static void on_answer(void *data, const struct usage *usage, const char *incomplete_reason,
+                      const struct error *err)
+{
+    struct thread *t = data;
+
+    t->call = NULL;
+    enter(t);
+    if (usage != NULL)
+        usage_add(&t->usage, usage);
+    if (err != NULL) {
+        drop_pending(t);
+        end_turn(t, err);
+    } else if (t->pending.len > 0) {
+        start_tools(t);
+    } else if (incomplete_reason != NULL) {
+        struct error cut = {0};
+
+        error_set(&cut, ERROR_LIMIT, "the model's answer was cut: %s", incomplete_reason);
+        end_turn(t, &cut);
+    } else if (t->queued.len > 0) {
+        ask(t);
+    } else if (t->owes != NULL && t->submission == NULL && t->reminders < MAX_REMINDERS) {
+        char *text = xasprintf("Your work is not finished until you call the tool `%s`. Call it now.", t->owes);
+
+        t->reminders++;
+        str_list_take(&t->queued, text);
+        ask(t);
+    } else {
+        end_turn(t, NULL);
+    }
+    leave(t);
+}
+
+static void on_deadline(void *data)
+{
+    struct thread *t = data;
+    struct error err = {0};
+
+    t->deadline = NULL;
+    enter(t);
+    error_set(&err, ERROR_TIMEOUT, "the turn took longer than %llu s",
+              (unsigned long long)(t->options.turn_timeout_ms / 1000));
+    end_turn(t, &err);
+    leave(t);
+}
+
+static void ask(struct thread *t)
+{
+    static const struct model_call_events events = {on_text_delta, on_item, on_retry, on_answer};
+    struct model_call_options options = {
+        .model = t->model,
+        .reasoning_effort = t->effort,
+        .output_schema = t->output_schema,
+        .priority = t->options.priority,
+        .budget = t->options.budget,
+        .watch_deltas = t->options.watch_deltas && t->options.on_text_delta != NULL,
+        .thread_id = t->id,
+        .role = t->role,
+        .task = t->task,
+        .attempt = t->options.attempt,
+    };
+
+    if (t->steps >= t->options.max_steps) {
+        struct error err = {0};
+
+        error_set(&err, ERROR_LIMIT, "the turn took more than %d steps", t->options.max_steps);
+        end_turn(t, &err);
+        return;
+    }
+    for (size_t i = 0; i < t->queued.len; i++)
+        conversation_add_message(t->conversation, MESSAGE_USER, t->queued.items[i]);
+    str_list_finish(&t->queued);
+    t->steps++;
+    t->state = THREAD_ASKING;
+    t->call = model_call_start(t->options.loop, t->options.http, t->options.provider, t->conversation, &options,
+                               &events, t);
+}
+
+/* --- Tools -------------------------------------------------------------------------------------- */
+
+static void finish_step(struct thread *t);
+
+static void record_submission(struct thread *t, const struct pending_call *p)
+{
+    json_decref(t->submission);
+    free(t->submission_tool);
+    t->submission = json_parse(p->arguments, strlen(p->arguments), "submission", NULL);
+    t->submission_tool = xstrdup(p->name);
+}
+
+static void on_tool_done(void *data, const struct tool_result *result)
+{
+    struct pending_call *p = data;
+    struct thread *t = p->thread;
+
+    p->running = NULL;
+    p->is_done = true;
+    p->is_error = result->is_error;
+    buf_append(&p->output, result->output, result->output_len);
+    p->image_mime = xstrdup(result->image_mime);
+    p->image_base64 = xstrdup(result->image_base64);
+    enter(t);
+    if (result->is_submission && !result->is_error)
+        record_submission(t, p);
+    if (t->state == THREAD_TOOLS) {
+        emit(t, event_tool_completed(p->item_id, p->name, p->arguments, result));
+        if (!t->is_dead)
+            start_tools(t);
+    }
+    leave(t);
+}
+
+static void start_one(struct thread *t, struct pending_call *p)
+{
+    struct tool_call_context ctx = {
+        .loop = t->options.loop,
+        .thread_id = t->id,
+        .role = t->role,
+        .task = t->task,
+        .cwd = t->cwd,
+        .policy = t->options.policy,
+        .env = t->options.env,
+        .session = t->session,
+    };
+
+    p->item_id = next_item_id(t);
+    emit(t, event_tool_started(p->item_id, p->name, p->arguments));
+    if (t->is_dead)
+        return;
+    p->running = tool_call_start(t->options.tools, &ctx, p->name, p->arguments, p->custom, on_tool_done, p);
+}
+
+/* Starts what may run now: calls that may run beside others at once, the rest one after another in the order of
+ * the answer. Ends the step when all are done. */
+static void start_tools(struct thread *t)
+{
+    bool all_done = true;
+
+    t->state = THREAD_TOOLS;
+    for (size_t i = 0; i < t->pending.len && !t->is_dead; i++) {
+        struct pending_call *p = t->pending.items[i];
+
+        if (p->is_done)
+            continue;
+        all_done = false;
+        if (p->running != NULL || p->item_id != NULL) {
+            if (!tool_set_is_parallel_safe(t->options.tools, p->name))
+                break;
+            continue;
+        }
+        if (!tool_set_is_parallel_safe(t->options.tools, p->name)) {
+            bool earlier_done = true;
+
+            for (size_t k = 0; k < i; k++)
+                earlier_done = earlier_done && ((struct pending_call *)t->pending.items[k])->is_done;
+            if (earlier_done)
+                start_one(t, p);
+            break;
+        }
+        start_one(t, p);
+    }
+    if (all_done && !t->is_dead)
+        finish_step(t);
+}
+
+/* Did the model repeat itself? The hash covers the calls and their results. */
+static bool is_stuck(struct thread *t)
+{
+    uint64_t hash = 0;
+
+    for (size_t i = 0; i < t->pending.len; i++) {
+        const struct pending_call *p = t->pending.items[i];
+
+        hash = hash * 31 + str_hash(p->name, strlen(p->name));
+        hash = hash * 31 + str_hash(p->arguments, strlen(p->arguments));
+        hash = hash * 31 + tool_output_fingerprint(buf_cstr(&p->output), p->output.len);
+    }
+    t->repeated_steps = hash == t->last_step_hash ? t->repeated_steps + 1 : 0;
+    t->last_step_hash = hash;
+    return t->repeated_steps + 1 >= MAX_REPEATED_STEPS;
+}
+
+static void finish_step(struct thread *t)
+{
+    struct error err = {0};
+    bool stuck = is_stuck(t);
+
+    for (size_t i = 0; i < t->pending.len; i++) {
+        struct pending_call *p = t->pending.items[i];
+
+        conversation_add_tool_result(t->conversation, p->call_id, buf_cstr(&p->output), p->custom, p->is_error);
+    }
+    for (size_t i = 0; i < t->pending.len; i++) {
+        struct pending_call *p = t->pending.items[i];
+
+        if (p->image_base64 != NULL)
+            conversation_add_image(t->conversation, "The image that was asked for:", p->image_mime,
+                                   p->image_base64);
+    }
+    drop_pending(t);
+    if (t->submission != NULL) {
+        end_turn(t, NULL);
+    } else if (stuck) {
+        error_set(&err, ERROR_LIMIT, "the same step was repeated %d times with the same result",
+                  MAX_REPEATED_STEPS);
+        end_turn(t, &err);
+    } else {
+        ask(t);
+    }
+}
+
+/* --- Turns -------------------------------------------------------------------------------------- */
+
+static void end_turn(struct thread *t, const struct error *err)
+{
+    struct error copy = {0};
+
+    if (err != NULL)
+        copy = *err;
+    timer_cancel(t->deadline);
+    t->deadline = NULL;
+    model_call_cancel(t->call);
+    t->call = NULL;
+    drop_pending(t);
+    t->state = THREAD_IDLE;
+    if (err == NULL)
+        emit(t, event_turn_completed(&t->usage));
+    else
+        emit(t, json_pack("{s:s, s:{s:s}}", "type", "turn.failed", "error", "message", copy.text));
+    if (t->options.rollout != NULL)
+        (void)rollout_flush(t->options.rollout, NULL);
+    if (t->options.on_turn_end != NULL)
+        t->options.on_turn_end(t->options.data, t, err == NULL ? NULL : &copy);
+}
+
+static void begin_turn(void *data)
+{
+    struct thread *t = data;
+
+    t->later = NULL;
+    if (t->state != THREAD_IDLE)
+        return;
+    enter(t);
+    emit(t, json_pack("{s:s}", "type", "turn.started"));
+    if (!t->is_dead) {
+        if (t->options.turn_timeout_ms > 0)
+            t->deadline = timer_start(t->options.loop, t->options.turn_timeout_ms, on_deadline, t);
+        t->steps = 0;
+        t->reminders = 0;
+        t->repeated_steps = 0;
+        ask(t);
+    }
+    leave(t);
+}
+
+void thread_add_message(struct thread *t, enum message_role role, const char *text)
+{
+    if (t->state == THREAD_IDLE)
+        conversation_add_message(t->conversation, role, text);
+    else
+        str_list_add(&t->queued, text);
+}
+
+void thread_submit(struct thread *t, const char *text)
+{
+    str_list_add(&t->queued, text);
+    json_decref(t->submission);
+    t->submission = NULL;
+    if (t->options.rollout != NULL) {
+        json_t *event = json_pack("{s:s, s:s}", "type", "user.message", "text", text);
+
+        record(t, event);
+        json_decref(event);
+    }
+    if (t->state == THREAD_IDLE && t->later == NULL)
+        t->later = timer_start(t->options.loop, 0, begin_turn, t);
+}
+
+void thread_interrupt(struct thread *t)
+{
+    struct error err = {0};
+
+    if (t->state == THREAD_IDLE && t->later == NULL)
+        return;
+    timer_cancel(t->later);
+    t->later = NULL;
+    error_set(&err, ERROR_CANCELLED, "interrupted");
+    if (t->in_callback) {
+        end_turn(t, &err);
+        return;
+    }
+    enter(t);
+    end_turn(t, &err);
+    leave(t);
+}
+
+const char *thread_id(const struct thread *t)
+{
+    return t->id;
+}
+
+const char *thread_role(const struct thread *t)
+{
+    return t->role;
+}
+
+const char *thread_model(const struct thread *t)
+{
+    return t->model;
+}
+
+bool thread_is_busy(const struct thread *t)
+{
+    return t->state != THREAD_IDLE || t->later != NULL;
+}
+
+const struct usage *thread_usage(const struct thread *t)
+{
+    return &t->usage;
+}
+
+const char *thread_last_message(const struct thread *t)
+{
+    return t->last_message;
+}
+
+const json_t *thread_submission(const struct thread *t)
+{
+    return t->submission;
+}
+
+const char *thread_submission_tool(const struct thread *t)
+{
+    return t->submission_tool;
+}

@@ -1,0 +1,94 @@
+/* agent/thread.h: one agent's conversation and its turn loop.
+ *
+ *            thread_submit()
+ *   IDLE ---------------------> ASKING <-----------------------+
+ *    ^                            | answer complete            |
+ *    |   no tool call, or        v                             |
+ *    +---- submitted, or ----- ANSWERED ---> tool calls ---> TOOLS (results in the order of the calls)
+ *    |     limit, or error
+ *    +---- thread_interrupt() from any state
+ *
+ * A thread is a plain state machine on the loop: there may be a thousand. It owns its conversation, its
+ * tool calls and its exec sessions; destroying it cancels and frees all of them. The same step repeated, too
+ * many steps, and a deadline end a turn with ERROR_LIMIT or ERROR_TIMEOUT: these stop rules are mechanical. */
+#ifndef CADRE_AGENT_THREAD_H
+#define CADRE_AGENT_THREAD_H
+
+#include "base/error.h"
+#include "base/str.h"
+#include "model/client.h"
+#include "model/usage.h"
+
+#include <jansson.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+struct loop;
+struct http_client;
+struct provider;
+struct budget;
+struct sandbox_policy;
+struct tool_set;
+struct rollout;
+struct thread;
+
+struct thread_options {
+    struct loop *loop;
+    struct http_client *http;
+    struct provider *provider;
+    struct budget *budget;      /* NULL: unbounded */
+    const char *id;             /* thread id; NULL makes a new one */
+    const char *role;           /* name; "" for a main thread */
+    const char *task;           /* NULL when it works on no task */
+    int attempt;                /* from 1 */
+    const char *model;
+    const char *reasoning_effort; /* NULL: the provider's default */
+    const char *output_schema;    /* JSON schema text or NULL */
+    const char *instructions;   /* the fixed prompt of the role */
+    const char *cwd;            /* absolute */
+    const struct sandbox_policy *policy; /* borrowed for the thread's life */
+    const char *const *env;     /* environment of commands, borrowed for the thread's life */
+    const struct tool_set *tools;        /* borrowed for the thread's life */
+    const char *owes;           /* tool that must end the thread's work ("submit_review"), or NULL */
+    enum call_priority priority;
+    int max_steps;              /* model requests a turn; 0: 200 */
+    uint64_t turn_timeout_ms;   /* 0: none */
+    bool watch_deltas;
+    struct rollout *rollout;    /* taken; NULL: none */
+
+    /* Every event of docs/events.md "Threads", without ts, run and ids. Borrowed for the call. */
+    void (*on_event)(void *data, struct thread *thread, const json_t *event);
+    void (*on_text_delta)(void *data, struct thread *thread, const char *text, size_t n);
+    /* A turn ended. ERR is NULL when the model finished it. The thread may be destroyed in it. */
+    void (*on_turn_end)(void *data, struct thread *thread, const struct error *err);
+    void *data;
+};
+
+struct thread *thread_create(const struct thread_options *options);
+void thread_destroy(struct thread *thread); /* NULL is fine */
+
+/* Adds a message without starting a turn (context, results that arrive while idle). */
+void thread_add_message(struct thread *thread, enum message_role role, const char *text);
+
+/* Adds TEXT as the user's message and starts a turn; while a turn runs the message is queued and goes with
+ * the next request. */
+void thread_submit(struct thread *thread, const char *text);
+
+/* Stops the turn at once (calls cancelled, commands killed); on_turn_end comes with ERROR_CANCELLED. */
+void thread_interrupt(struct thread *thread);
+
+const char *thread_id(const struct thread *thread);
+const char *thread_role(const struct thread *thread);
+const char *thread_model(const struct thread *thread);
+bool thread_is_busy(const struct thread *thread);
+const struct usage *thread_usage(const struct thread *thread);
+
+/* The last assistant message, or "". */
+const char *thread_last_message(const struct thread *thread);
+
+/* Arguments of the submit call that ended the work, NULL until then. Borrowed. */
+const json_t *thread_submission(const struct thread *thread);
+/* The submit tool's name, or NULL. */
+const char *thread_submission_tool(const struct thread *thread);
+
+#endif

@@ -1,0 +1,147 @@
+/* agent/thread_events.c: see thread_events.h. */
+#include "agent/thread_events.h"
+
+#include "base/buf.h"
+#include "base/json.h"
+#include "base/str.h"
+#include "base/utf8.h"
+#include "model/usage.h"
+#include "tool/registry.h"
+
+#include <stdbool.h>
+#include <string.h>
+
+#define MAX_EVENT_OUTPUT_BYTES 16384
+
+/* A string value from text that may be no UTF-8; cut in the middle when long. */
+static json_t *text_value(const char *text, size_t n)
+{
+    struct buf b = BUF_INIT;
+    json_t *value;
+
+    if (n > MAX_EVENT_OUTPUT_BYTES) {
+        utf8_append_repaired(&b, text, utf8_floor(text, n, MAX_EVENT_OUTPUT_BYTES / 2));
+        buf_puts(&b, "\n[...]\n");
+        utf8_append_repaired(&b, text + n - MAX_EVENT_OUTPUT_BYTES / 2, MAX_EVENT_OUTPUT_BYTES / 2);
+    } else {
+        utf8_append_repaired(&b, text, n);
+    }
+    value = json_stringn(buf_cstr(&b), b.len);
+    buf_free(&b);
+    return value;
+}
+
+static json_t *item_event(const char *type, json_t *item)
+{
+    return json_pack("{s:s, s:o}", "type", type, "item", item);
+}
+
+json_t *event_text_item(const char *id, const char *type, const char *text)
+{
+    return item_event("item.completed", json_pack("{s:s, s:s, s:o}", "id", id, "type", type, "text",
+                                                  text_value(text, strlen(text))));
+}
+
+json_t *event_turn_completed(const struct usage *u)
+{
+    return json_pack("{s:s, s:{s:I, s:I, s:I, s:I, s:I}}", "type", "turn.completed", "usage", "input_tokens",
+                     (json_int_t)u->input_tokens, "cached_input_tokens", (json_int_t)u->cached_input_tokens,
+                     "cache_write_input_tokens", (json_int_t)u->cache_write_input_tokens, "output_tokens",
+                     (json_int_t)u->output_tokens, "reasoning_output_tokens",
+                     (json_int_t)u->reasoning_output_tokens);
+}
+
+/* A command in one line for people: the tool's own words where it has them. */
+static json_t *command_of(const char *tool, const char *arguments)
+{
+    json_t *args = json_parse(arguments, strlen(arguments), "arguments", NULL);
+    const char *cmd = json_get_string(args, "cmd", NULL);
+    json_t *value;
+    struct buf b = BUF_INIT;
+
+    if (cmd != NULL) {
+        value = text_value(cmd, strlen(cmd));
+    } else if (json_is_array(json_object_get(args, "command"))) {
+        for (size_t i = 0; i < json_array_size(json_object_get(args, "command")); i++) {
+            const char *word = json_string_value(json_array_get(json_object_get(args, "command"), i));
+
+            buf_printf(&b, "%s%s", i > 0 ? " " : "", word == NULL ? "?" : word);
+        }
+        value = text_value(buf_cstr(&b), b.len);
+    } else {
+        buf_printf(&b, "%s %s", tool, arguments);
+        value = text_value(b.data, b.len);
+    }
+    buf_free(&b);
+    json_decref(args);
+    return value;
+}
+
+static bool is_command(const char *tool)
+{
+    return strcmp(tool, "exec_command") == 0 || strcmp(tool, "shell") == 0 || strcmp(tool, "write_stdin") == 0;
+}
+
+static json_t *todo_item(const char *id, const char *arguments)
+{
+    json_t *args = json_parse(arguments, strlen(arguments), "arguments", NULL);
+    json_t *items = json_array();
+    size_t i;
+    json_t *step;
+
+    json_array_foreach(json_object_get(args, "plan"), i, step) {
+        const char *text = json_get_string(step, "step", "");
+
+        json_array_append_new(items, json_pack("{s:o, s:b}", "text", text_value(text, strlen(text)), "completed",
+                                               strcmp(json_get_string(step, "status", ""), "completed") == 0));
+    }
+    json_decref(args);
+    return json_pack("{s:s, s:s, s:o}", "id", id, "type", "todo_list", "items", items);
+}
+
+json_t *event_tool_started(const char *id, const char *tool, const char *arguments)
+{
+    if (strcmp(tool, "update_plan") == 0)
+        return item_event("item.started", todo_item(id, arguments));
+    if (is_command(tool))
+        return item_event("item.started",
+                          json_pack("{s:s, s:s, s:o, s:s, s:n, s:s}", "id", id, "type", "command_execution", "command",
+                                    command_of(tool, arguments), "aggregated_output", "", "exit_code", "status",
+                                    "in_progress"));
+    if (strcmp(tool, "apply_patch") == 0)
+        return item_event("item.started", json_pack("{s:s, s:s, s:[], s:s}", "id", id, "type", "file_change", "changes",
+                                                    "status", "in_progress"));
+    return item_event("item.started", json_pack("{s:s, s:s, s:o, s:s}", "id", id, "type", "tool_call", "tool",
+                                                text_value(tool, strlen(tool)), "status", "in_progress"));
+}
+
+static json_t *change_item(const char *id, const struct tool_result *result)
+{
+    json_t *changes = json_array();
+
+    for (size_t i = 0; i < result->change_count; i++)
+        json_array_append_new(changes, json_pack("{s:o, s:s}", "path",
+                                                 text_value(result->changes[i].path, strlen(result->changes[i].path)),
+                                                 "kind", result->changes[i].kind));
+    return json_pack("{s:s, s:s, s:o, s:s}", "id", id, "type", "file_change", "changes", changes, "status",
+                     result->is_error ? "failed" : "completed");
+}
+
+json_t *event_tool_completed(const char *id, const char *tool, const char *arguments, const struct tool_result *result)
+{
+    if (strcmp(tool, "update_plan") == 0)
+        return item_event("item.completed", todo_item(id, arguments));
+    if (result->change_count > 0 || strcmp(tool, "apply_patch") == 0)
+        return item_event("item.completed", change_item(id, result));
+    if (is_command(tool))
+        return item_event(
+            "item.completed",
+            json_pack("{s:s, s:s, s:o, s:o, s:o, s:s}", "id", id, "type", "command_execution", "command",
+                      command_of(tool, arguments), "aggregated_output", text_value(result->output, result->output_len),
+                      "exit_code", result->exit_code < 0 ? json_null() : json_integer(result->exit_code), "status",
+                      result->exit_code == 0 ? "completed" : "failed"));
+    return item_event("item.completed",
+                      json_pack("{s:s, s:s, s:o, s:s, s:o}", "id", id, "type", "tool_call", "tool",
+                                text_value(tool, strlen(tool)), "status", result->is_error ? "failed" : "completed",
+                                "output", text_value(result->output, result->output_len)));
+}

@@ -1,0 +1,40 @@
+/* sandbox/exec_helper.h: runs a command under a policy, by executing this program again as a helper that shuts itself in
+ * and then becomes the command.
+ *
+ * The layers, in this order: closed descriptors, resource limits, no_new_privs; where user namespaces are allowed a mount
+ * namespace (read-only carve-outs, hidden paths) and a network namespace; Landlock (files, TCP, scopes); seccomp. Landlock and
+ * seccomp are the floor: without them nothing runs unless the mode is danger-full-access. */
+#ifndef CADRE_SANDBOX_EXEC_HELPER_H
+#define CADRE_SANDBOX_EXEC_HELPER_H
+
+#include "base/error.h"
+#include "base/str.h"
+
+#include <stdbool.h>
+
+struct buf;
+struct sandbox_policy;
+
+#define SANDBOX_HELPER_NAME "__exec-helper"
+/* Exit code when the box cannot be made; one line on standard error says why. 127: the command does not exist. */
+#define SANDBOX_EXIT_CODE 126
+
+/* Appends to OUT the argv that runs ARGV under POLICY. */
+int sandbox_wrap(const struct sandbox_policy *policy, const char *const *argv, struct str_list *out,
+                 struct error *err);
+
+/* The helper's main: argv[1] is SANDBOX_HELPER_NAME. Never returns on success. */
+int sandbox_exec_helper_main(int argc, char **argv);
+
+/* What this kernel gives. */
+struct sandbox_probe {
+    int landlock_abi; /* 0: none */
+    bool has_seccomp;
+    bool has_namespaces;
+};
+void sandbox_probe(struct sandbox_probe *probe);
+
+/* One line a layer: what it gives here, and what to do where it is missing. */
+void sandbox_explain(const struct sandbox_probe *probe, struct buf *out);
+
+#endif

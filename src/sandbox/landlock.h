@@ -1,0 +1,20 @@
+/* sandbox/landlock.h: the Linux Landlock layer, by system call (the header of Debian 12 stops at ABI 2). */
+#ifndef CADRE_SANDBOX_LANDLOCK_H
+#define CADRE_SANDBOX_LANDLOCK_H
+
+#include <stdbool.h>
+
+/* The kernel's ABI number, 0 when Landlock is off or unknown. */
+int landlock_abi(void);
+
+/* A ruleset under construction; -1 with errno on failure. Handles every right of the ABI; without NETWORK all TCP bind and
+ * connect; scopes keep signals and abstract sockets inside. */
+int landlock_ruleset_create(int abi, bool network);
+
+/* Everything below PATH may be read and executed, and with WRITABLE changed. A path that is not there is skipped. */
+int landlock_allow(int ruleset, int abi, const char *path, bool writable);
+
+/* Shuts the calling process in; no_new_privs must be set. */
+int landlock_enforce(int ruleset);
+
+#endif

@@ -1,0 +1,23 @@
+/* sandbox/namespace.h: the layer that needs user namespaces: read-only carve-outs, hidden paths, a network of its own. */
+#ifndef CADRE_SANDBOX_NAMESPACE_H
+#define CADRE_SANDBOX_NAMESPACE_H
+
+#include <stdbool.h>
+
+/* Enters a user and a mount namespace, and without NETWORK a network namespace with only its loopback up. False when the
+ * kernel or its policy does not allow it; nothing has changed then. */
+bool namespace_enter(bool network);
+
+/* PATH (and what is below) becomes read-only. Missing paths are no error. */
+bool namespace_make_read_only(const char *path);
+
+/* PATH becomes empty: a folder without entries, or /dev/null. Missing paths are no error. */
+bool namespace_hide(const char *path);
+
+/* Gives up every capability that the user namespace brought, for good. */
+bool namespace_drop_capabilities(void);
+
+/* Does the kernel allow it? Tried in a child. */
+bool namespace_probe(void);
+
+#endif

@@ -1,0 +1,225 @@
+/* tool/registry.c: see registry.h. */
+#include "tool/registry.h"
+
+#include "base/alloc.h"
+#include "base/json.h"
+#include "io/loop.h"
+#include "model/tool_schema.h"
+#include "tool/tool_internal.h"
+
+#include <ctype.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define MAX_ARGUMENT_BYTES ((size_t)8 << 20)
+
+static const struct tool *const all_tools[] = {
+    &tool_exec_command, &tool_write_stdin,   &tool_shell,         &tool_apply_patch,
+    &tool_update_plan,  &tool_view_image,    &tool_submit_result, &tool_submit_review,
+};
+#define TOOL_COUNT (sizeof all_tools / sizeof all_tools[0])
+
+struct tool_set {
+    const struct tool *tools[TOOL_COUNT];
+    size_t count;
+};
+
+struct tool_set *tool_set_create(const char *owes, bool read_only)
+{
+    struct tool_set *set = xcalloc(1, sizeof *set);
+
+    for (size_t i = 0; i < TOOL_COUNT; i++) {
+        const struct tool *tool = all_tools[i];
+
+        if ((tool->flags & TOOL_SUBMIT) != 0 && !str_eq(tool->name, owes))
+            continue;
+        if ((tool->flags & TOOL_WRITES) != 0 && read_only)
+            continue;
+        set->tools[set->count++] = tool;
+    }
+    return set;
+}
+
+void tool_set_destroy(struct tool_set *set)
+{
+    free(set);
+}
+
+static const struct tool *find(const struct tool_set *set, const char *name)
+{
+    /* Some models prefix the names of functions. */
+    if (str_starts_with(name, "functions."))
+        name += strlen("functions.");
+    for (size_t i = 0; i < set->count; i++)
+        if (strcmp(set->tools[i]->name, name) == 0)
+            return set->tools[i];
+    return NULL;
+}
+
+char *tool_set_wire_json(const struct tool_set *set, enum wire_api wire)
+{
+    struct tool_schema schemas[TOOL_COUNT];
+    size_t n = 0;
+    char *json;
+
+    for (size_t i = 0; i < set->count; i++) {
+        const struct tool *tool = set->tools[i];
+        bool free_form = (tool->flags & TOOL_FREE_FORM) != 0;
+
+        if ((tool->flags & TOOL_HIDDEN) != 0)
+            continue;
+        schemas[n++] = (struct tool_schema){
+            .kind = free_form ? TOOL_SCHEMA_CUSTOM : TOOL_SCHEMA_FUNCTION,
+            .name = tool->name,
+            .description = tool->description,
+            .parameters = tool->parameters,
+            .grammar_syntax = free_form ? "lark" : NULL,
+            .grammar = tool->grammar,
+        };
+    }
+    json = tool_schema_write(wire, schemas, n);
+    return json == NULL ? xstrdup("[]") : json;
+}
+
+bool tool_set_is_parallel_safe(const struct tool_set *set, const char *name)
+{
+    const struct tool *tool = find(set, name);
+
+    return tool == NULL || (tool->flags & TOOL_PARALLEL) != 0;
+}
+
+/* --- One call ----------------------------------------------------------------------------------------------- */
+
+static void call_free(struct tool_call *call)
+{
+    timer_cancel(call->deferred);
+    for (size_t i = 0; i < call->result.change_count; i++)
+        free(call->changes[i].path);
+    free(call->changes);
+    free(call->image_base64);
+    buf_free(&call->output);
+    free(call);
+}
+
+static void deliver(void *data)
+{
+    struct tool_call *call = data;
+
+    call->deferred = NULL;
+    call->result.output = buf_cstr(&call->output);
+    call->result.output_len = call->output.len;
+    call->result.image_base64 = call->image_base64;
+    call->result.changes = call->changes;
+    call->on_done(call->data, &call->result);
+    call_free(call);
+}
+
+void tool_call_finish(struct tool_call *call)
+{
+    call->cancel = NULL;
+    call->deferred = timer_start(call->ctx.loop, 0, deliver, call);
+}
+
+void tool_call_fail(struct tool_call *call, const char *fmt, ...)
+{
+    va_list ap;
+
+    buf_clear(&call->output);
+    va_start(ap, fmt);
+    buf_vprintf(&call->output, fmt, ap);
+    va_end(ap);
+    call->result.is_error = true;
+    tool_call_finish(call);
+}
+
+void tool_call_add_change(struct tool_call *call, const char *path, const char *kind)
+{
+    call->changes = xrealloc(call->changes, (call->result.change_count + 1) * sizeof *call->changes);
+    call->changes[call->result.change_count++] = (struct tool_change){xstrdup(path), kind};
+}
+
+bool tool_need_string(struct tool_call *call, const json_t *args, const char *name, const char **out)
+{
+    *out = json_get_string(args, name, NULL);
+    if (*out != NULL)
+        return true;
+    tool_call_fail(call, "%s: the argument `%s` (a string) is missing", call->tool->name, name);
+    return false;
+}
+
+static json_t *parse_arguments(struct tool_call *call, const char *arguments, bool custom)
+{
+    struct error err = {0};
+    json_t *args;
+
+    if (strlen(arguments) > MAX_ARGUMENT_BYTES) {
+        tool_call_fail(call, "%s: the arguments are larger than %zu bytes", call->tool->name, MAX_ARGUMENT_BYTES);
+        return NULL;
+    }
+    if (custom)
+        return json_pack("{s:s}", "input", arguments);
+    args = json_parse(arguments[0] == '\0' ? "{}" : arguments, arguments[0] == '\0' ? 2 : strlen(arguments),
+                      "arguments", &err);
+    if (args == NULL) {
+        tool_call_fail(call, "%s: %s", call->tool->name, err.text);
+    } else if (!json_is_object(args)) {
+        json_decref(args);
+        args = NULL;
+        tool_call_fail(call, "%s: the arguments have to be a JSON object", call->tool->name);
+    }
+    return args;
+}
+
+static const struct tool unknown_tool = {.name = "unknown"};
+
+struct tool_call *tool_call_start(const struct tool_set *set, const struct tool_call_context *ctx, const char *name,
+                                  const char *arguments, bool custom,
+                                  void (*on_done)(void *data, const struct tool_result *result), void *data)
+{
+    struct tool_call *call = xcalloc(1, sizeof *call);
+    json_t *args;
+
+    call->tool = find(set, name);
+    call->ctx = *ctx;
+    call->on_done = on_done;
+    call->data = data;
+    call->result.exit_code = -1;
+    if (call->tool == NULL) {
+        struct buf names = BUF_INIT;
+
+        call->tool = &unknown_tool;
+        for (size_t i = 0; i < set->count; i++)
+            if ((set->tools[i]->flags & TOOL_HIDDEN) == 0)
+                buf_printf(&names, "%s%s", names.len > 0 ? ", " : "", set->tools[i]->name);
+        tool_call_fail(call, "there is no tool `%.100s`; the tools are: %s", name, buf_cstr(&names));
+        buf_free(&names);
+        return call;
+    }
+    args = parse_arguments(call, arguments, custom);
+    if (args != NULL)
+        call->tool->start(call, args);
+    json_decref(args);
+    return call;
+}
+
+void tool_call_cancel(struct tool_call *call)
+{
+    if (call == NULL)
+        return;
+    if (call->cancel != NULL)
+        call->cancel(call);
+    call_free(call);
+}
+
+uint64_t tool_output_fingerprint(const char *output, size_t n)
+{
+    const char *mark = n > 0 ? strstr(output, "\nOutput:\n") : NULL;
+
+    /* The head of a command's answer holds its id and its wall clock. */
+    if (mark != NULL && str_starts_with(output, "Chunk ID: ")) {
+        n -= (size_t)(mark - output);
+        output = mark;
+    }
+    return str_hash(output, n);
+}
