@@ -8,7 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* A file as lines, each with its own end ("\n", "\r\n" or, for the last, ""). */
+/* A file as lines, each with its own end ("\n", "\r\n", "\r" or, for the last, ""). */
 struct line {
     char *text;
     const char *end;
@@ -32,14 +32,16 @@ static void split_lines(struct file_lines *lines, const struct buf *text)
     const char *stop = p + text->len;
 
     while (p < stop) {
-        const char *newline = memchr(p, '\n', (size_t)(stop - p));
-        const char *end = newline == NULL ? stop : newline;
-        bool crlf = newline != NULL && end > p && end[-1] == '\r';
+        const char *end = p;
+        const char *mark = "";
 
+        while (end < stop && *end != '\n' && *end != '\r')
+            end++;
+        if (end < stop)
+            mark = *end == '\n' ? "\n" : end + 1 < stop && end[1] == '\n' ? "\r\n" : "\r";
         lines->items = xrealloc(lines->items, (lines->len + 1) * sizeof *lines->items);
-        lines->items[lines->len++] = (struct line){xstrndup(p, (size_t)(end - p) - (crlf ? 1 : 0)),
-                                                   newline == NULL ? "" : crlf ? "\r\n" : "\n"};
-        p = newline == NULL ? stop : newline + 1;
+        lines->items[lines->len++] = (struct line){xstrndup(p, (size_t)(end - p)), mark};
+        p = end + strlen(mark);
     }
 }
 
@@ -174,40 +176,24 @@ static int by_start(const void *a, const void *b)
     return x->start < y->start ? -1 : x->start > y->start;
 }
 
-/* The line end that new lines get: that of the line they replace, else of the line before, else the file's first. */
-static const char *end_for(const struct file_lines *lines, size_t at, bool replaced)
-{
-    if (replaced && at < lines->len && lines->items[at].end[0] != '\0')
-        return lines->items[at].end;
-    if (at > 0 && at <= lines->len && lines->items[at - 1].end[0] != '\0')
-        return lines->items[at - 1].end;
-    return lines->len > 0 && lines->items[0].end[0] != '\0' ? lines->items[0].end : "\n";
-}
-
-static void put_line(struct buf *out, const char *text, const char *end)
-{
-    buf_puts(out, text);
-    buf_puts(out, end[0] == '\0' ? "\n" : end);
-}
-
 static void write_out(const struct file_lines *lines, const struct replacement *reps, size_t count, struct buf *out)
 {
+    /* New lines, and a last line that had no end, get the end of the file's first line. */
+    const char *style = lines->len > 0 && lines->items[0].end[0] != '\0' ? lines->items[0].end : "\n";
     size_t at = 0;
 
     for (size_t r = 0; r <= count; r++) {
         size_t until = r < count ? reps[r].start : lines->len;
 
-        for (; at < until; at++)
-            put_line(out, lines->items[at].text,
-                     lines->items[at].end[0] != '\0' ? lines->items[at].end : end_for(lines, at, false));
+        for (; at < until; at++) {
+            buf_puts(out, lines->items[at].text);
+            buf_puts(out, lines->items[at].end[0] != '\0' ? lines->items[at].end : style);
+        }
         if (r == count)
             break;
         for (size_t i = 0; i < reps[r].new_count; i++) {
-            size_t old = reps[r].start + i;
-
-            put_line(out, reps[r].new_lines->items[i],
-                     end_for(lines, i < reps[r].old_count ? old : reps[r].start + reps[r].old_count,
-                             i < reps[r].old_count));
+            buf_puts(out, reps[r].new_lines->items[i]);
+            buf_puts(out, style);
         }
         if (at < reps[r].start + reps[r].old_count)
             at = reps[r].start + reps[r].old_count;
