@@ -1,8 +1,10 @@
 /* model/client.c: the way of one request through its attempts.
  *
- *   start -> TOKEN -> SENDING -> (answer complete) CLOSING -> done
- *              ^         |
- *              +- PAUSED-+  (a failure that may be retried)
+ *   start -> QUEUED -> TOKEN -> SENDING -> (answer complete) CLOSING -> done
+ *              ^                   |
+ *              +------ PAUSED -----+  (a failure that may be retried)
+ *
+ * QUEUED is the provider's limiter: a slot is held from there to the end of the attempt.
  *
  * CLOSING gives the server a moment to end the body after the last event, so that the connection can be used
  * again; a server that keeps the socket open loses it instead. Callbacks may cancel the call: while one runs
@@ -16,6 +18,7 @@
 #include "base/str.h"
 #include "io/http_client.h"
 #include "io/loop.h"
+#include "model/limiter.h"
 #include "model/provider.h"
 #include "model/retry.h"
 #include "model/wire.h"
@@ -28,8 +31,7 @@
 #define CLOSING_MS 50
 #define BACKOFF_BASE_MS 200
 #define BACKOFF_CAP_MS 20000
-#define CONGESTION_BASE_MS 1000
-#define CONGESTION_CAP_MS 30000
+#define CONGESTION_SPREAD_MS 20
 /* A rate limit is back-pressure, not a defect: it may be met more often than other failures. */
 #define CONGESTION_RETRY_FACTOR 4
 
@@ -47,6 +49,7 @@ struct model_call {
     struct buf head, tail; /* of the request body; the same for every attempt */
     size_t trim_bytes;
     struct timer *timer;
+    struct limiter_slot *slot;
     struct provider_wait *wait;
     char *token;
     struct http_request *request;
@@ -74,6 +77,7 @@ static void free_call(struct model_call *call)
     provider_wait_cancel(call->wait);
     if (call->request != NULL)
         http_request_cancel(call->request);
+    limiter_release(call->slot, LIMITER_DONE, -1);
     wire_reader_destroy(call->reader);
     buf_free(&call->head);
     buf_free(&call->tail);
@@ -113,6 +117,8 @@ static void finish(struct model_call *call, const struct error *err)
     struct wire_answer *answer = call->reader != NULL ? &call->reader->answer : NULL;
     const char *reason = answer != NULL ? answer->incomplete_reason : NULL;
 
+    limiter_release(call->slot, LIMITER_DONE, -1);
+    call->slot = NULL;
     enter(call);
     conversation_unlock(call->conversation);
     call->is_unlocked = true;
@@ -170,19 +176,28 @@ static bool may_retry(struct model_call *call, enum failure_kind kind)
     return call->request_failures++ < request_max;
 }
 
+/* The wait of this call. On congestion the limiter holds all of them back, this one too. */
 static uint64_t retry_delay(const struct model_call *call, const struct failure *failure)
 {
-    uint64_t delay;
-
-    if (failure->retry_after_ms >= 0) {
-        /* Not before what was asked for; spread a little, since many were told the same. */
-        delay = (uint64_t)failure->retry_after_ms;
-        return delay + retry_backoff_ms(0, delay / 4 + 50, BACKOFF_CAP_MS);
-    }
     if (failure_is_congestion(failure->kind))
-        return retry_backoff_ms(call->congestion_failures, CONGESTION_BASE_MS / 2, CONGESTION_CAP_MS);
+        return retry_backoff_ms(0, CONGESTION_SPREAD_MS, CONGESTION_SPREAD_MS);
+    if (failure->retry_after_ms >= 0)
+        return (uint64_t)failure->retry_after_ms +
+               retry_backoff_ms(0, (uint64_t)failure->retry_after_ms / 4 + 50, BACKOFF_CAP_MS);
     return retry_backoff_ms(call->stream_failures + call->request_failures, BACKOFF_BASE_MS / 2,
                             BACKOFF_CAP_MS);
+}
+
+static void release_slot(struct model_call *call, const struct failure *failure)
+{
+    enum limiter_outcome outcome = LIMITER_DONE;
+
+    if (failure != NULL && failure->kind == FAILURE_RATE_LIMIT)
+        outcome = LIMITER_RATE;
+    else if (failure != NULL && failure->kind == FAILURE_OVERLOADED)
+        outcome = LIMITER_OVERLOADED;
+    limiter_release(call->slot, outcome, failure != NULL ? failure->retry_after_ms : -1);
+    call->slot = NULL;
 }
 
 /* An attempt failed: again, or the end. FAILURE may lie in the reader; it is copied first. */
@@ -194,6 +209,7 @@ static void fail(struct model_call *call, const struct failure *from)
     drop_attempt(call);
     if (failure.retry_after_ms < 0)
         failure.retry_after_ms = call->asked_delay_ms;
+    release_slot(call, &failure);
     if (failure.kind == FAILURE_AUTH && !call->token_was_renewed && provider_token_expire(call->provider)) {
         call->token_was_renewed = true;
         call->timer = timer_start(call->loop, 0, begin_attempt, call);
@@ -210,6 +226,10 @@ static void fail(struct model_call *call, const struct failure *from)
               failure_kind_name(failure.kind), call->attempts + 1, (unsigned long)delay_ms);
     call->timer = timer_start(call->loop, delay_ms, begin_attempt, call);
     if (call->events.on_retry != NULL) {
+        int64_t paused_ms = limiter_state(provider_limiter(call->provider)).paused_ms;
+
+        if (failure_is_congestion(failure.kind) && (uint64_t)paused_ms > delay_ms)
+            delay_ms = (uint64_t)paused_ms;
         enter(call);
         call->events.on_retry(call->data, (int)call->attempts, delay_ms, &failure.err);
         leave(call);
@@ -229,6 +249,7 @@ static void conclude(struct model_call *call)
     if (call->request != NULL)
         http_request_cancel(call->request);
     call->request = NULL;
+    release_slot(call, NULL); /* before the callbacks: they may start the next request */
     finish(call, NULL);
 }
 
@@ -253,6 +274,9 @@ static void on_headers(void *data, int status)
     call->status = status;
     call->usage.requests++;
     call->asked_delay_ms = retry_delay_from_headers(get_header, call->request, clock_wall_ms());
+    limiter_note_headers(provider_limiter(call->provider), get_header, call->request);
+    if (status >= 200 && status < 300)
+        limiter_note_accepted(call->slot);
     call->is_stream = status >= 200 && status < 300 &&
                       (type == NULL || strstr(type, "json") == NULL || strstr(type, "ndjson") != NULL) &&
                       (type == NULL || strstr(type, "html") == NULL);
@@ -426,12 +450,20 @@ static void on_token(void *data, const char *token, const struct error *err)
     send_request(call);
 }
 
+static void on_admitted(void *data)
+{
+    struct model_call *call = data;
+
+    call->wait = provider_token_get(call->provider, on_token, call);
+}
+
 static void begin_attempt(void *data)
 {
     struct model_call *call = data;
 
     call->timer = NULL;
-    call->wait = provider_token_get(call->provider, on_token, call);
+    call->slot = limiter_acquire(provider_limiter(call->provider), call->options.priority,
+                                 call->options.thread_id, on_admitted, call);
 }
 
 struct model_call *model_call_start(struct loop *loop, struct http_client *http, struct provider *provider,

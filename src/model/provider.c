@@ -11,6 +11,7 @@
 #include "config/provider_config.h"
 #include "io/loop.h"
 #include "io/process.h"
+#include "model/limiter.h"
 
 #include <ctype.h>
 #include <stdlib.h>
@@ -32,6 +33,7 @@ struct provider_wait {
 
 struct provider {
     struct loop *loop;
+    struct limiter *limiter;
     char *id;
     char *base_url; /* no trailing slash */
     char *query;    /* "a=b&c=d" or NULL */
@@ -114,6 +116,7 @@ static struct provider *allocate(struct loop *loop, const char *id, enum wire_ap
 
     p->loop = loop;
     p->id = xstrdup(id);
+    p->limiter = limiter_create(loop, id);
     p->wire = wire;
     p->request_max_retries = DEFAULT_REQUEST_RETRIES;
     p->stream_max_retries = DEFAULT_STREAM_RETRIES;
@@ -212,6 +215,7 @@ void provider_destroy(struct provider *p)
 {
     if (p == NULL)
         return;
+    limiter_destroy(p->limiter);
     process_destroy(p->auth_process);
     while (p->waits.len > 0)
         provider_wait_cancel(p->waits.items[0]);
@@ -256,6 +260,11 @@ int provider_request_max_retries(const struct provider *p)
 int provider_stream_max_retries(const struct provider *p)
 {
     return p->stream_max_retries;
+}
+
+struct limiter *provider_limiter(struct provider *p)
+{
+    return p->limiter;
 }
 
 uint64_t provider_stream_idle_timeout_ms(const struct provider *p)

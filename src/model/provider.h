@@ -15,6 +15,7 @@
 #include <stdint.h>
 
 struct http_client;
+struct limiter;
 struct loop;
 struct provider;
 struct provider_config; /* config/provider_config.h */
@@ -38,6 +39,9 @@ uint64_t provider_stream_idle_timeout_ms(const struct provider *provider);
 void provider_set_limits(struct provider *provider, int request_max_retries, int stream_max_retries,
                          uint64_t stream_idle_timeout_ms);
 bool provider_is_loopback(const struct provider *provider); /* plain http to this machine */
+
+/* The limiter of all threads that use this provider (model/limiter.h). */
+struct limiter *provider_limiter(struct provider *provider);
 
 /* base_url + PATH ("/responses") + the configured query; caller frees. */
 char *provider_url(const struct provider *provider, const char *path);
