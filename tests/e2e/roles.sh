@@ -4,8 +4,8 @@
 
 script '{rules: [
   rule({model: "strict-model", role: "strict", turn: 0}; [sh("echo x > made.txt; echo status=$?")]),
-  rule({model: "strict-model", role: "strict", turn: 1, last_contains: "status=0"}; [done_with("it could write")]),
-  rule({model: "strict-model", role: "strict"}; [done_with("it could not write")]),
+  {match: {role: "strict", last_contains: "status=0"}, reply: {message: "it could write"}},
+  {match: {model: "strict-model", role: "strict"}, reply: {message: "it could not write"}},
   {match: {role: "default"}, reply: {message: "plain"}}]}' "$SCRATCH/script.json"
 start_mock "$SCRATCH/script.json" --log "$SCRATCH/mock.log" || exit 1
 cat >>"$CODEX_HOME/config.toml" <<'E2'
@@ -46,6 +46,7 @@ opens() { # EXPECTED ARGUMENT...
 settings_hold() {
     "$CADRE" exec --role strict "write a file" >"$SCRATCH/out" 2>"$SCRATCH/err" </dev/null ||
         { cat "$SCRATCH/err" "$SCRATCH/mock.log"; return 1; }
+    has "$SCRATCH/out" "it could not write" || return 1
     [ ! -e made.txt ] || { echo "a read-only role wrote a file"; return 1; }
     has "$SCRATCH/mock.log" '"strict-model"'
 }
