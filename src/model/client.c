@@ -4,7 +4,8 @@
  *              ^                   |
  *              +------ PAUSED -----+  (a failure that may be retried)
  *
- * QUEUED is the provider's limiter: a slot is held from there to the end of the attempt.
+ * QUEUED is the provider's limiter: a slot is held from there to the end of the attempt. Each attempt also
+ * holds a reservation of its worst case in the budget, which is settled when it ends.
  *
  * CLOSING gives the server a moment to end the body after the last event, so that the connection can be used
  * again; a server that keeps the socket open loses it instead. Callbacks may cancel the call: while one runs
@@ -18,7 +19,9 @@
 #include "base/str.h"
 #include "io/http_client.h"
 #include "io/loop.h"
+#include "model/budget.h"
 #include "model/limiter.h"
+#include "model/price.h"
 #include "model/provider.h"
 #include "model/retry.h"
 #include "model/wire.h"
@@ -29,6 +32,10 @@
 
 #define ERROR_BODY_MAX_BYTES 65536
 #define CLOSING_MS 50
+#define BUDGET_POLL_MS 100
+#define DEFAULT_OUTPUT_TOKENS 32000
+/* Fewer are not worth a request. */
+#define MIN_OUTPUT_TOKENS 2048
 #define BACKOFF_BASE_MS 200
 #define BACKOFF_CAP_MS 20000
 #define CONGESTION_SPREAD_MS 20
@@ -46,10 +53,16 @@ struct model_call {
     struct model_call_events events;
     void *data;
 
-    struct buf head, tail; /* of the request body; the same for every attempt */
+    struct buf head, tail; /* of the request body */
     size_t trim_bytes;
     struct timer *timer;
     struct limiter_slot *slot;
+    struct budget_reservation reservation;
+    struct model_price price;
+    bool has_price;
+    int64_t asked_output_tokens, wanted_output_tokens; /* by the caller; at most */
+    struct error refusal;                              /* of the budget */
+    struct usage attempt_usage; /* of the attempt under way, for the budget */
     struct provider_wait *wait;
     char *token;
     struct http_request *request;
@@ -71,6 +84,19 @@ struct model_call {
 
 static void begin_attempt(void *data);
 
+/* Books what the attempt really used. A cancelled or cut one is booked as far as it is known. */
+static void settle(struct model_call *call)
+{
+    struct usage *usage = &call->attempt_usage;
+
+    if (call->has_price)
+        usage->cost_microusd = price_cost_microusd(&call->price, usage);
+    usage_add(&call->usage, usage);
+    if (call->reservation.budget != NULL)
+        budget_settle(&call->reservation, usage);
+    *usage = (struct usage){0};
+}
+
 static void free_call(struct model_call *call)
 {
     timer_cancel(call->timer);
@@ -78,6 +104,7 @@ static void free_call(struct model_call *call)
     if (call->request != NULL)
         http_request_cancel(call->request);
     limiter_release(call->slot, LIMITER_DONE, -1);
+    settle(call);
     wire_reader_destroy(call->reader);
     buf_free(&call->head);
     buf_free(&call->tail);
@@ -119,12 +146,13 @@ static void finish(struct model_call *call, const struct error *err)
 
     limiter_release(call->slot, LIMITER_DONE, -1);
     call->slot = NULL;
+    settle(call);
     enter(call);
     conversation_unlock(call->conversation);
     call->is_unlocked = true;
     if (err == NULL) {
-        if (call->usage.input_tokens > 0)
-            conversation_note_usage(call->conversation, call->usage.input_tokens);
+        if (answer->usage.input_tokens > 0)
+            conversation_note_usage(call->conversation, answer->usage.input_tokens);
         conversation_add_answer(call->conversation, buf_cstr(&answer->history), answer->history.len);
         for (size_t i = 0; i < answer->items.len && !call->is_cancelled; i++) {
             const struct wire_item *from = answer->items.items[i];
@@ -210,6 +238,7 @@ static void fail(struct model_call *call, const struct failure *from)
     if (failure.retry_after_ms < 0)
         failure.retry_after_ms = call->asked_delay_ms;
     release_slot(call, &failure);
+    settle(call);
     if (failure.kind == FAILURE_AUTH && !call->token_was_renewed && provider_token_expire(call->provider)) {
         call->token_was_renewed = true;
         call->timer = timer_start(call->loop, 0, begin_attempt, call);
@@ -241,7 +270,7 @@ static void conclude(struct model_call *call)
 {
     struct wire_answer *answer = &call->reader->answer;
 
-    usage_add(&call->usage, &answer->usage);
+    usage_add(&call->attempt_usage, &answer->usage);
     if (answer->failure.kind != FAILURE_NONE) {
         fail(call, &answer->failure);
         return;
@@ -272,7 +301,7 @@ static void on_headers(void *data, int status)
     const char *type = http_request_header(call->request, "content-type");
 
     call->status = status;
-    call->usage.requests++;
+    call->attempt_usage.requests++;
     call->asked_delay_ms = retry_delay_from_headers(get_header, call->request, clock_wall_ms());
     limiter_note_headers(provider_limiter(call->provider), get_header, call->request);
     if (status >= 200 && status < 300)
@@ -450,10 +479,68 @@ static void on_token(void *data, const char *token, const struct error *err)
     send_request(call);
 }
 
-static void on_admitted(void *data)
+static void on_refused(void *data)
 {
     struct model_call *call = data;
 
+    call->timer = NULL;
+    finish(call, &call->refusal);
+}
+
+/* Reserves the worst case: the estimated prompt and the longest answer. A token budget that is nearly used
+ * up shortens the answer first. */
+static enum budget_answer reserve(struct model_call *call, struct error *err)
+{
+    struct budget *budget = call->options.budget;
+    int64_t input = conversation_estimate_tokens(call->conversation);
+    int64_t output = call->wanted_output_tokens, tokens_left = budget_tokens_left(budget);
+    int64_t left = tokens_left - input;
+    struct usage worst;
+
+    if (budget_limits_cost(budget) && !call->has_price && !provider_is_loopback(call->provider)) {
+        error_set(err, ERROR_CONFIG, "no price is known for model %s, so a limit on money cannot be kept",
+                  call->options.model);
+        error_hint(err, "set its prices in cadre.toml under [models.\"%s\"], or limit tokens instead",
+                   call->options.model);
+        return BUDGET_REFUSED;
+    }
+    if (left < output && left >= MIN_OUTPUT_TOKENS)
+        output = left;
+    worst = (struct usage){.input_tokens = input, .output_tokens = output};
+    /* Where a limit holds, the answer is bounded by the request itself, so that the worst case is one. */
+    call->options.max_output_tokens = tokens_left < INT64_MAX || budget_limits_cost(budget)
+                                          ? output
+                                          : call->asked_output_tokens;
+    return budget_reserve(budget, input + output,
+                          call->has_price ? price_cost_microusd(&call->price, &worst) : 0,
+                          &call->reservation, err);
+}
+
+static void on_admitted(void *data)
+{
+    struct model_call *call = data;
+    struct error err = {0};
+
+    if (call->options.budget != NULL) {
+        enum budget_answer answer = reserve(call, &err);
+
+        if (answer != BUDGET_GRANTED)
+            call->reservation = (struct budget_reservation){0};
+        if (answer == BUDGET_REFUSED) {
+            call->refusal = err;
+            call->timer = timer_start(call->loop, 0, on_refused, call); /* not within the limiter's round */
+            return;
+        }
+        if (answer == BUDGET_LATER) {
+            release_slot(call, NULL);
+            call->timer = timer_start(call->loop, BUDGET_POLL_MS, begin_attempt, call);
+            return;
+        }
+    }
+    buf_clear(&call->head);
+    buf_clear(&call->tail);
+    call->trim_bytes =
+        call->wire->write_request(&call->head, &call->tail, call->conversation, &call->options);
     call->wait = provider_token_get(call->provider, on_token, call);
 }
 
@@ -464,6 +551,23 @@ static void begin_attempt(void *data)
     call->timer = NULL;
     call->slot = limiter_acquire(provider_limiter(call->provider), call->options.priority,
                                  call->options.thread_id, on_admitted, call);
+}
+
+static void find_price(struct model_call *call)
+{
+    const struct price_table *table = provider_prices(call->provider);
+    int64_t known = 0;
+
+    if (price_lookup(table, call->options.model, &call->price)) {
+        known = call->price.max_output_tokens;
+        call->has_price =
+            !provider_is_loopback(call->provider) || price_is_override(table, call->options.model);
+    }
+    call->asked_output_tokens = call->options.max_output_tokens;
+    call->wanted_output_tokens = call->asked_output_tokens > 0 ? call->asked_output_tokens
+                                 : known > 0 && known < DEFAULT_OUTPUT_TOKENS
+                                     ? known
+                                     : DEFAULT_OUTPUT_TOKENS;
 }
 
 struct model_call *model_call_start(struct loop *loop, struct http_client *http, struct provider *provider,
@@ -487,7 +591,7 @@ struct model_call *model_call_start(struct loop *loop, struct http_client *http,
     call->events = *events;
     call->data = data;
     conversation_lock(conversation);
-    call->trim_bytes = call->wire->write_request(&call->head, &call->tail, conversation, &call->options);
+    find_price(call);
     begin_attempt(call);
     return call;
 }

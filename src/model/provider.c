@@ -34,6 +34,7 @@ struct provider_wait {
 struct provider {
     struct loop *loop;
     struct limiter *limiter;
+    const struct price_table *prices; /* borrowed */
     char *id;
     char *base_url; /* no trailing slash */
     char *query;    /* "a=b&c=d" or NULL */
@@ -265,6 +266,16 @@ int provider_stream_max_retries(const struct provider *p)
 struct limiter *provider_limiter(struct provider *p)
 {
     return p->limiter;
+}
+
+void provider_set_prices(struct provider *p, const struct price_table *table)
+{
+    p->prices = table;
+}
+
+const struct price_table *provider_prices(const struct provider *p)
+{
+    return p->prices;
 }
 
 uint64_t provider_stream_idle_timeout_ms(const struct provider *p)

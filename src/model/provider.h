@@ -17,6 +17,7 @@
 struct http_client;
 struct limiter;
 struct loop;
+struct price_table;
 struct provider;
 struct provider_config; /* config/provider_config.h */
 
@@ -42,6 +43,11 @@ bool provider_is_loopback(const struct provider *provider); /* plain http to thi
 
 /* The limiter of all threads that use this provider (model/limiter.h). */
 struct limiter *provider_limiter(struct provider *provider);
+
+/* Prices for what its models use; borrowed, NULL (the start): the defaults. At a loopback address only what
+ * TABLE itself says has a price. */
+void provider_set_prices(struct provider *provider, const struct price_table *table);
+const struct price_table *provider_prices(const struct provider *provider);
 
 /* base_url + PATH ("/responses") + the configured query; caller frees. */
 char *provider_url(const struct provider *provider, const char *path);
