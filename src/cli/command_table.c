@@ -13,6 +13,7 @@ extern const struct command command_config;
 extern const struct command command_mock;
 extern const struct command command_init;
 extern const struct command command_trust;
+extern const struct command command_plan;
 /* declarations */
 
 const struct command *const command_table[] = {
@@ -25,6 +26,7 @@ const struct command *const command_table[] = {
     &command_mock,
     &command_init,
     &command_trust,
+    &command_plan,
     /* entries, in the order of the help */
     NULL,
 };
