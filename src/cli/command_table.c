@@ -10,6 +10,7 @@ extern const struct command command_logs;
 extern const struct command command_sandbox;
 extern const struct command command_status;
 extern const struct command command_config;
+extern const struct command command_doctor;
 extern const struct command command_mock;
 extern const struct command command_init;
 extern const struct command command_trust;
@@ -23,6 +24,7 @@ const struct command *const command_table[] = {
     &command_sandbox,
     &command_apply_patch,
     &command_config,
+    &command_doctor,
     &command_mock,
     &command_init,
     &command_trust,

@@ -1,0 +1,72 @@
+#!/usr/bin/env bash
+# cadre doctor: what it finds, what it says to do, and its exit code.
+. "$(dirname "$0")/lib.sh"
+
+script '{rules: [{match: {}, reply: {message: "hello"}}]}' "$SCRATCH/script.json"
+start_mock "$SCRATCH/script.json" || exit 1
+make_repo "$SCRATCH/repo"
+cd "$SCRATCH/repo" || exit 1
+sed -i 's/^model = .*/model = "mock"/' "$CODEX_HOME/config.toml"
+cp "$CODEX_HOME/config.toml" "$SCRATCH/good.toml"
+
+# doctor EXPECTED-CODE ARGUMENT...
+doctor() {
+    local want=$1
+    shift
+    "$CADRE" doctor "$@" >"$SCRATCH/out" 2>"$SCRATCH/err" </dev/null
+    is $? "$want" || { cat "$SCRATCH/out" "$SCRATCH/err"; return 1; }
+}
+
+healthy() {
+    doctor 0 && has "$SCRATCH/out" "0 failures" && has "$SCRATCH/out" "$SCRATCH/repo" && has "$SCRATCH/out" "model mock is offered" &&
+        grep -qE '^  ok    reviewer +mock .* read-only .*\(built-in\)$' "$SCRATCH/out"
+}
+ok a_sound_set_up_has_no_failure healthy
+
+not_offered() {
+    sed 's/^model = .*/model = "gpt-5.3-codex"/' "$SCRATCH/good.toml" >"$CODEX_HOME/config.toml"
+    doctor 0 && has "$SCRATCH/out" "model gpt-5.3-codex is not offered" && has "$SCRATCH/out" "set one of those offered: mock"
+}
+ok a_model_that_is_not_offered_is_said not_offered
+
+codex_refuses() {
+    { echo 'approval_policy = "untrusted"'; echo 'profile = "p"'; cat "$SCRATCH/good.toml"
+      printf '[agents]\nmax_threads = 3\nmax_concurrent_threads_per_session = 4\n[tui]\ntheme = "x"\n'; } >"$CODEX_HOME/config.toml"
+    echo 'model_verbosity = "low"' >"$CODEX_HOME/p.config.toml"
+    doctor 0 && has "$SCRATCH/out" 'Codex of today refuses approval_policy = "untrusted"' &&
+        has "$SCRATCH/out" 'Codex of today refuses the key `profile`' && has "$SCRATCH/out" "Codex refuses a file with both" &&
+        has "$SCRATCH/out" "tui.theme is not used"
+}
+ok what_codex_refuses_or_cadre_leaves_unused_is_named codex_refuses
+
+bad_role() {
+    { cat "$SCRATCH/good.toml"; printf '[agents.lost]\nconfig_file = "lost.toml"\n'; } >"$CODEX_HOME/config.toml"
+    doctor 2 && has "$SCRATCH/out" "lost.toml: the role file does not exist"
+}
+ok every_role_file_is_read bad_role
+
+no_runner() {
+    cp "$SCRATCH/good.toml" "$CODEX_HOME/config.toml"
+    printf '[roles.implementer]\nrunner = "ghost"\n[runner.ghost]\nprotocol = "acp"\ncommand = "no-such-agent"\n' >"$CODEX_HOME/cadre.toml"
+    doctor 2 && has "$SCRATCH/out" 'runner ghost: there is no program "no-such-agent"'
+    local rc=$?
+    rm "$CODEX_HOME/cadre.toml"
+    return $rc
+}
+ok a_runner_without_its_program_is_a_failure no_runner
+
+mcp_server() {
+    { cat "$SCRATCH/good.toml"; printf '[mcp_servers.docs]\ncommand = "no-such-server"\nenv_vars = ["NO_SUCH_TOKEN"]\n'; } >"$CODEX_HOME/config.toml"
+    doctor 0 && has "$SCRATCH/out" 'there is no program "no-such-server"' && has "$SCRATCH/out" "NO_SUCH_TOKEN is not set"
+}
+ok an_mcp_server_without_its_program_is_a_warning mcp_server
+
+cp "$SCRATCH/good.toml" "$CODEX_HOME/config.toml"
+no_key() { (unset MOCK_KEY; doctor 4) && has "$SCRATCH/out" "MOCK_KEY"; }
+ok a_missing_key_is_named no_key
+unreachable() { doctor 4 -c 'model_providers.mock.base_url="http://127.0.0.1:9/v1"' && has "$SCRATCH/out" "127.0.0.1:9"; }
+ok an_unreachable_provider_is_a_failure unreachable
+offline() { doctor 0 --offline -c 'model_providers.mock.base_url="http://127.0.0.1:9/v1"'; }
+ok offline_asks_nobody offline
+bad_toml() { echo 'model = = 1' >"$CODEX_HOME/config.toml"; doctor 2 && has "$SCRATCH/out" "config.toml:1:9"; }
+ok bad_toml_is_one_clear_failure bad_toml
