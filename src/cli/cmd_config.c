@@ -150,7 +150,9 @@ static void print_role(const struct role *role)
     print_setting("effort", role->reasoning_effort);
     print_setting("sandbox_mode", role->sandbox_mode);
     print_setting("approval_policy", role->approval_policy);
-    print_setting("mcp_servers", !role->has_mcp_servers ? "(all)" : str_is_empty(servers) ? "(none)" : servers);
+    print_setting("mcp_servers", !role->has_mcp_servers  ? "(all)"
+                                 : str_is_empty(servers) ? "(none)"
+                                                         : servers);
     print_setting("runner", role->runner);
     print_setting("isolation", role->isolation);
     printf("%-16s %zu bytes\n", "instructions",
@@ -198,12 +200,13 @@ static int run(struct cli_context *ctx, const struct cli_args *args)
         return rc == 0 ? EXIT_DONE : cli_fail(&err);
     }
     if (!is_get && !is_explain) {
-        error_set(&err, ERROR_USAGE, "expected get KEY, explain KEY, schema, roles or role NAME, found \"%s\"",
-                  verb);
+        error_set(&err, ERROR_USAGE,
+                  "expected get KEY, explain KEY, schema, roles or role NAME, found \"%s\"", verb);
         return cli_fail(&err);
     }
     if (key == NULL) {
-        error_set(&err, ERROR_USAGE, "`cadre config %s` needs a KEY, such as model or agents.max_threads", verb);
+        error_set(&err, ERROR_USAGE, "`cadre config %s` needs a KEY, such as model or agents.max_threads",
+                  verb);
         return cli_fail(&err);
     }
     if (check_key(key, &err) < 0 || (c = cli_load_config(ctx, &err)) == NULL)
@@ -227,9 +230,11 @@ const struct command command_config = {
     .summary = "show settings, where they come from, and all keys there are",
     .usage = "get KEY | explain KEY | schema | roles | role NAME",
     .details = "KEY is a dotted path; quote a part that holds a dot: projects.\"/src/x\".trust_level.\n"
-               "explain names every layer that sets the key; role shows what one role's file gives it. Secrets are not\n"
+               "explain names every layer that sets the key; role shows what one role's file gives it. "
+               "Secrets are not\n"
                "printed.",
-    .example = "cadre config explain agents.max_threads\ncadre -c loop.batch_size=4 config get loop.batch_size",
+    .example =
+        "cadre config explain agents.max_threads\ncadre -c loop.batch_size=4 config get loop.batch_size",
     .options = options,
     .min_positionals = 1,
     .max_positionals = 2,

@@ -73,8 +73,8 @@ static void check_git(struct doctor *d, struct loop *loop)
 
     if (process_run(loop, &options, &result, &err) < 0 || result.exit.exit_code != 0) {
         doctor_fail(d, EXIT_REPOSITORY, "apt-get install git", "git does not run");
-    } else if (sscanf(buf_cstr(&result.out), "git version %d.%d", &major, &minor) != 2 ||
-               major < 2 || (major == 2 && minor < 38)) {
+    } else if (sscanf(buf_cstr(&result.out), "git version %d.%d", &major, &minor) != 2 || major < 2 ||
+               (major == 2 && minor < 38)) {
         doctor_fail(d, EXIT_REPOSITORY, "install git 2.38 or newer", "git %d.%d is too old", major, minor);
     } else {
         doctor_ok("git %d.%d", major, minor);
@@ -103,7 +103,8 @@ static void check_sandbox(struct doctor *d)
     if (probe.landlock_abi > 0 && probe.has_seccomp)
         doctor_ok("commands can be shut in");
     else
-        doctor_fail(d, EXIT_USAGE, "use a kernel with Landlock and seccomp, or sandbox_mode = \"danger-full-access\"",
+        doctor_fail(d, EXIT_USAGE,
+                    "use a kernel with Landlock and seccomp, or sandbox_mode = \"danger-full-access\"",
                     "commands cannot be shut in on this kernel");
     str_list_finish(&lines);
     buf_free(&text);
@@ -121,7 +122,8 @@ static void take_models(struct str_list *offered, const struct buf *body)
         list = json_object_get(answer, "models");
     json_array_foreach(list, i, item)
     {
-        const char *id = json_get_string(item, "id", json_get_string(item, "slug", json_get_string(item, "name", NULL)));
+        const char *id =
+            json_get_string(item, "id", json_get_string(item, "slug", json_get_string(item, "name", NULL)));
 
         if (id != NULL)
             str_list_add(offered, id);
@@ -140,9 +142,10 @@ static void compare_models(struct doctor *d, const struct str_list *offered)
             continue;
         }
         other = pack_suggest_model(model, offered);
-        next = other != NULL ? xasprintf("set %s instead (`cadre init --models` writes a newer column)", other)
-                             : xasprintf("set one of those offered: %s%s", offered->items[0],
-                                         offered->len > 1 ? ", ..." : "");
+        next = other != NULL
+                   ? xasprintf("set %s instead (`cadre init --models` writes a newer column)", other)
+                   : xasprintf("set one of those offered: %s%s", offered->items[0],
+                               offered->len > 1 ? ", ..." : "");
         doctor_warn(d, next, "model %s is not offered", model);
         free(other);
         free(next);
@@ -157,8 +160,10 @@ static void ask_models(struct doctor *d, struct loop *loop, struct provider *pro
     struct error err = {0};
     char *url = provider_url(provider, "/models");
     int status = 0;
-    struct http_request_options options = {
-        .method = "GET", .url = url, .total_timeout_ms = MODELS_TIMEOUT_MS, .max_body_bytes = MODELS_MAX_BYTES};
+    struct http_request_options options = {.method = "GET",
+                                           .url = url,
+                                           .total_timeout_ms = MODELS_TIMEOUT_MS,
+                                           .max_body_bytes = MODELS_MAX_BYTES};
 
     if (provider_headers(provider, NULL, &headers, &err) < 0) {
         doctor_fail(d, EXIT_MODEL, NULL, "%s", err.text);
@@ -234,8 +239,10 @@ static void check_all(struct doctor *d, struct cli_context *ctx, bool offline)
 
 static int run(struct cli_context *ctx, const struct cli_args *args)
 {
-    struct config_options options = {
-        .profile = ctx->profile, .overrides = &ctx->overrides, .model = ctx->model, .strict = ctx->strict_config};
+    struct config_options options = {.profile = ctx->profile,
+                                     .overrides = &ctx->overrides,
+                                     .model = ctx->model,
+                                     .strict = ctx->strict_config};
     struct doctor d = {0};
     struct error err = {0};
     struct config *config = config_load(&options, &err);
@@ -264,8 +271,10 @@ const struct command command_doctor = {
     .name = "doctor",
     .summary = "check git, sandbox, configuration, roles, programs and provider",
     .usage = "[--offline]",
-    .details = "Prints what each role really gets, names keys that are unknown, old or refused by Codex, and asks the\n"
-               "provider which models it offers. Each failure says what to do; the exit code is that of the first.",
+    .details =
+        "Prints what each role really gets, names keys that are unknown, old or refused by Codex, and asks "
+        "the\n"
+        "provider which models it offers. Each failure says what to do; the exit code is that of the first.",
     .example = "cadre doctor\ncadre --strict-config doctor --offline",
     .options = options,
     .min_positionals = 0,

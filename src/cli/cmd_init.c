@@ -217,8 +217,9 @@ const struct command command_init = {
     .name = "init",
     .summary = "install a pack of roles and settings",
     .usage = "[OPTIONS]",
-    .details = "Shows what it will write. Nothing of yours is overwritten: a config.toml gets the keys it lacks,\n"
-               "your values and comments stay, and where the pack differs its version is kept aside.",
+    .details =
+        "Shows what it will write. Nothing of yours is overwritten: a config.toml gets the keys it lacks,\n"
+        "your values and comments stay, and where the pack differs its version is kept aside.",
     .example = "cadre init --pack pro\ncadre init --pack plus --project --models gpt-6\ncadre init --undo",
     .options = options,
     .min_positionals = 0,

@@ -61,7 +61,8 @@ const struct command command_trust = {
     .name = "trust",
     .summary = "let a project bring its own .codex/ configuration",
     .usage = "[DIR]",
-    .details = "Writes [projects.\"DIR\"] trust_level = \"trusted\" into $CODEX_HOME/config.toml for the repository\n"
+    .details = "Writes [projects.\"DIR\"] trust_level = \"trusted\" into $CODEX_HOME/config.toml for the "
+               "repository\n"
                "that holds DIR (default: the working directory). Nothing else in the file changes.",
     .example = "cadre trust ~/src/project",
     .min_positionals = 0,

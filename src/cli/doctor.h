@@ -20,7 +20,8 @@ struct doctor {
 
 /* One line; the second and third count. NEXT (may be NULL) is what to do. CODE: the exit code of a failure. */
 void doctor_ok(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
-void doctor_warn(struct doctor *d, const char *next, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
+void doctor_warn(struct doctor *d, const char *next, const char *fmt, ...)
+    __attribute__((format(printf, 3, 4)));
 void doctor_fail(struct doctor *d, int code, const char *next, const char *fmt, ...)
     __attribute__((format(printf, 4, 5)));
 

@@ -62,7 +62,8 @@ static void add_model(struct doctor *d, const char *model)
 
 static void print_role(struct doctor *d, const struct role *role)
 {
-    const char *model = role->model != NULL ? role->model : config_string(d->config, "agents.default_subagent_model");
+    const char *model =
+        role->model != NULL ? role->model : config_string(d->config, "agents.default_subagent_model");
     struct mcp_config_list servers = {0};
     struct error err = {0};
     size_t count = 0;
@@ -87,8 +88,8 @@ void doctor_check_roles(struct doctor *d)
 
     add_model(d, config_string(d->config, "model"));
     (void)role_registry_check(d->roles, &problems);
-    printf("        %-18s %-22s %-8s %-18s %-11s %-8s mcp  file\n", "role", "model", "effort", "sandbox", "approval",
-           "runner");
+    printf("        %-18s %-22s %-8s %-18s %-11s %-8s mcp  file\n", "role", "model", "effort", "sandbox",
+           "approval", "runner");
     for (size_t i = 0; i < role_registry_count(d->roles); i++) {
         const char *name = role_registry_at(d->roles, i).name;
         const struct role *role = role_registry_get(d->roles, name, NULL);
@@ -161,8 +162,8 @@ static void check_runners(struct doctor *d)
 static void check_server(struct doctor *d, const struct mcp_config *server)
 {
     if (server->command != NULL && !has_program(server->command))
-        doctor_warn(d, "install it, or set enabled = false", "MCP server %s: there is no program \"%s\"", server->id,
-                    server->command);
+        doctor_warn(d, "install it, or set enabled = false", "MCP server %s: there is no program \"%s\"",
+                    server->id, server->command);
     else
         doctor_ok("MCP server %s: %s (started on first use)", server->id,
                   server->command != NULL ? server->command : server->url);

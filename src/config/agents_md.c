@@ -34,8 +34,20 @@ static void collector_init(struct collector *k, const struct config *c, struct b
     str_list_add(&k->names, "AGENTS.md");
 }
 
-/* Adds FOLDER's file. Only a regular file that is reached without leaving FOLDER by a link counts. */
-static void add_folder(struct collector *k, const char *folder)
+/* Is PATH below ROOT also with its links resolved? A repository's AGENTS.md may be a link to its CLAUDE.md, but
+ * not to a person's key. */
+static bool stays_inside(const char *root, const char *path)
+{
+    char *real_root = realpath(root, NULL), *real = realpath(path, NULL);
+    bool inside = real_root != NULL && real != NULL && path_is_below(real, real_root);
+
+    free(real_root);
+    free(real);
+    return inside;
+}
+
+/* Adds FOLDER's file. With ROOT, only one that stays below it counts. */
+static void add_folder(struct collector *k, const char *folder, const char *root)
 {
     for (size_t i = 0; i < k->names.len && k->left > 0; i++) {
         char *path = path_join(folder, k->names.items[i]);
@@ -44,6 +56,7 @@ static void add_folder(struct collector *k, const char *folder)
         size_t n;
 
         if (!path_is_plain_relative(k->names.items[i]) || !file_is_regular(path) ||
+            (root != NULL && !stays_inside(root, path)) ||
             file_read(path, &text, FILE_MAX_BYTES, &err) < 0) {
             free(path);
             buf_free(&text);
@@ -71,7 +84,7 @@ static void add_folder(struct collector *k, const char *folder)
 
 static void add_global(struct collector *k, const struct config *c)
 {
-    add_folder(k, config_codex_home(c));
+    add_folder(k, config_codex_home(c), NULL);
     config_list(c, "project_doc_fallback_filenames", &k->names);
 }
 
@@ -86,7 +99,7 @@ void agents_md_load(const struct config *c, struct buf *out, struct str_list *so
     for (;;) {
         char *level = xstrndup(cwd, end);
 
-        add_folder(&k, level);
+        add_folder(&k, level, config_project_root(c));
         free(level);
         if (cwd[end] == '\0')
             break;
@@ -108,17 +121,6 @@ static int by_depth(const void *a, const void *b)
     if (dx != dy)
         return dx < dy ? -1 : 1;
     return strcmp(x, y);
-}
-
-/* Is FOLDER below ROOT also with its links resolved? */
-static bool stays_inside(const char *root, const char *folder)
-{
-    char *real_root = realpath(root, NULL), *real = realpath(folder, NULL);
-    bool inside = real_root != NULL && real != NULL && path_is_below(real, real_root);
-
-    free(real_root);
-    free(real);
-    return inside;
 }
 
 void agents_md_load_for_paths(const struct config *c, const char *root, const struct str_list *paths,
@@ -147,12 +149,11 @@ void agents_md_load_for_paths(const struct config *c, const char *root, const st
         qsort(folders.items, folders.len, sizeof *folders.items, by_depth);
     collector_init(&k, c, out, sources);
     add_global(&k, c);
-    add_folder(&k, root);
+    add_folder(&k, root, root);
     for (size_t i = 0; i < folders.len; i++) {
         char *folder = path_join(root, folders.items[i]);
 
-        if (stays_inside(root, folder))
-            add_folder(&k, folder);
+        add_folder(&k, folder, root);
         free(folder);
     }
     str_list_finish(&folders);

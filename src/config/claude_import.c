@@ -82,7 +82,8 @@ int claude_import_role(const char *text, const char *file, struct buf *out, char
     }
     buf_printf(&role, "# Imported from an agent file in Markdown.\n");
     if (!str_is_empty(model) && strcspn(model, "\r\n") == strlen(model))
-        buf_printf(&role, "# It named the model %s; set one of your provider's with `model = \"...\"`.\n", model);
+        buf_printf(&role, "# It named the model %s; set one of your provider's with `model = \"...\"`.\n",
+                   model);
     append_pair(&role, "name", *name);
     append_pair(&role, "description", description);
     append_pair(&role, "sandbox_mode", may_write(tools) ? "workspace-write" : "read-only");

@@ -51,8 +51,8 @@ void config_merge(struct toml_value *base, const struct toml_value *over)
     }
 }
 
-void config_note_add(struct config *c, enum config_note_kind kind, const char *key, const char *file, int line,
-                     int column, const char *fmt, ...)
+void config_note_add(struct config *c, enum config_note_kind kind, const char *key, const char *file,
+                     int line, int column, const char *fmt, ...)
 {
     struct buf text = BUF_INIT;
     va_list ap;
@@ -228,8 +228,9 @@ static bool is_secret(const struct str_list *path)
         return false;
     if (strcmp(path->items[n - 1], "experimental_bearer_token") == 0)
         return true;
-    return n >= 4 && (strcmp(path->items[n - 2], "http_headers") == 0 || strcmp(path->items[n - 2], "env") == 0 ||
-                      strcmp(path->items[n - 2], "query_params") == 0);
+    return n >= 4 &&
+           (strcmp(path->items[n - 2], "http_headers") == 0 || strcmp(path->items[n - 2], "env") == 0 ||
+            strcmp(path->items[n - 2], "query_params") == 0);
 }
 
 static struct toml_value *printable(const struct toml_value *v, struct str_list *path)

@@ -86,8 +86,8 @@ static int check_choice(const struct config_check *k, const struct schema_key *r
     if (!str_list_has(&choices, text)) {
         char *all = str_list_join(&choices, ", ");
 
-        rc = error_set_at(err, ERROR_CONFIG, k->file, v->line, v->column, "%s: \"%s\" is none of %s", key, text,
-                          all);
+        rc = error_set_at(err, ERROR_CONFIG, k->file, v->line, v->column, "%s: \"%s\" is none of %s", key,
+                          text, all);
         near = str_nearest(text, (const char *const *)choices.items);
         if (near != NULL)
             error_hint(err, "did you mean \"%s\"?", near);
@@ -167,8 +167,8 @@ static int check_table(const struct config_check *k, struct toml_value *table, s
                        struct error *err);
 
 /* Checks one member; *DROP is set when it must be taken out. */
-static int check_member(const struct config_check *k, struct toml_value *v, struct str_list *parts, bool *drop,
-                        struct error *err)
+static int check_member(const struct config_check *k, struct toml_value *v, struct str_list *parts,
+                        bool *drop, struct error *err)
 {
     const struct schema_key *row = schema_find(parts->items, parts->len);
     bool is_prefix = schema_is_prefix(parts->items, parts->len);
@@ -188,8 +188,7 @@ static int check_member(const struct config_check *k, struct toml_value *v, stru
         goto out;
     }
     if (row == NULL) {
-        rc = v->type == TOML_TABLE ? check_table(k, v, parts, err)
-                                   : wrong_type(k, key, SCHEMA_TABLE, v, err);
+        rc = v->type == TOML_TABLE ? check_table(k, v, parts, err) : wrong_type(k, key, SCHEMA_TABLE, v, err);
         goto out;
     }
     if ((row->types & type_bit(v->type)) == 0) {

@@ -30,19 +30,19 @@ struct config {
 enum config_file_kind { CONFIG_FILE_CONFIG, CONFIG_FILE_CADRE, CONFIG_FILE_ROLE, CONFIG_FILE_COMMAND_LINE };
 
 struct config_check {
-    struct config *c;      /* notes go there */
-    const char *file;      /* for messages */
-    const char *folder;    /* relative paths stand on it */
+    struct config *c;   /* notes go there */
+    const char *file;   /* for messages */
+    const char *folder; /* relative paths stand on it */
     enum config_file_kind kind;
-    bool is_project;       /* what a project may not set is taken out */
+    bool is_project; /* what a project may not set is taken out */
     bool is_strict;
 };
 
 /* Checks names, types and choices, resolves paths, brings old names to their new form. */
 int config_check_tree(const struct config_check *check, struct toml_value *tree, struct error *err);
 
-void config_note_add(struct config *c, enum config_note_kind kind, const char *key, const char *file, int line,
-                     int column, const char *fmt, ...) __attribute__((format(printf, 7, 8)));
+void config_note_add(struct config *c, enum config_note_kind kind, const char *key, const char *file,
+                     int line, int column, const char *fmt, ...) __attribute__((format(printf, 7, 8)));
 
 /* Adds a layer and takes TREE, marking every value with the layer's index. */
 void config_layer_add(struct config *c, const char *name, const char *file, struct toml_value *tree);

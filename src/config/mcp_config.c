@@ -21,14 +21,16 @@ static void take_env_vars(struct str_list *out, const struct toml_value *list)
         return;
     for (size_t i = 0; i < list->as.array.len; i++) {
         const struct toml_value *item = list->as.array.items[i];
-        const char *name = item->type == TOML_STRING ? item->as.string.bytes : toml_string(item, "name", NULL);
+        const char *name =
+            item->type == TOML_STRING ? item->as.string.bytes : toml_string(item, "name", NULL);
 
         if (name != NULL && name[0] != '\0')
             str_list_add(out, name);
     }
 }
 
-static int64_t timeout_ms(const struct toml_value *t, const char *in_ms, const char *in_seconds, int64_t fallback)
+static int64_t timeout_ms(const struct toml_value *t, const char *in_ms, const char *in_seconds,
+                          int64_t fallback)
 {
     double seconds = toml_number(t, in_seconds, -1);
     int64_t ms = in_ms != NULL ? toml_integer(t, in_ms, -1) : -1;

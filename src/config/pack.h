@@ -10,7 +10,7 @@ struct buf;
 struct str_list;
 
 struct pack_file {
-    const char *path; /* "pro/config.toml" */
+    const char *path;  /* "pro/config.toml" */
     const char *bytes; /* NUL-terminated */
     size_t len;
 };

@@ -23,9 +23,9 @@ enum action { ACTION_CREATE, ACTION_CHANGE, ACTION_KEEP, ACTION_ASIDE };
 
 struct step {
     enum action action;
-    char *name;    /* relative to the target */
-    char *before;  /* NULL when there is no such file */
-    char *after;   /* what will stand there */
+    char *name;   /* relative to the target */
+    char *before; /* NULL when there is no such file */
+    char *after;  /* what will stand there */
 };
 
 struct pack_install {

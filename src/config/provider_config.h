@@ -21,22 +21,22 @@ struct name_value {
 struct provider_config {
     char *id;
     char *name;
-    char *base_url;             /* without a trailing slash */
-    char *env_key;              /* the variable that holds the key, or NULL */
+    char *base_url; /* without a trailing slash */
+    char *env_key;  /* the variable that holds the key, or NULL */
     char *env_key_instructions;
-    char *bearer_token;         /* experimental_bearer_token, or NULL; secret */
+    char *bearer_token; /* experimental_bearer_token, or NULL; secret */
     enum provider_wire wire;
     struct name_value *query_params;
     size_t query_param_count;
-    struct name_value *http_headers;     /* fixed values */
+    struct name_value *http_headers; /* fixed values */
     size_t http_header_count;
     struct name_value *env_http_headers; /* value: the variable to read */
     size_t env_http_header_count;
-    int request_max_retries;    /* default 4 */
-    int stream_max_retries;     /* default 5 */
+    int request_max_retries;        /* default 4 */
+    int stream_max_retries;         /* default 5 */
     int64_t stream_idle_timeout_ms; /* default 300000 */
     bool requires_openai_auth;
-    char *auth_command;         /* prints a token on standard output, or NULL */
+    char *auth_command; /* prints a token on standard output, or NULL */
     struct str_list auth_args;
     char *auth_cwd;
     int64_t auth_timeout_ms;

@@ -130,11 +130,16 @@ static struct role *from_builtin(const char *name)
 /* The keys of the role file that are not the role's own lie over the configuration's for its threads. */
 static void take_settings(struct role *role, struct toml_value *tree)
 {
-    static const char *const own[] = {"name",           "description",
-                                      "model",          "model_reasoning_effort",
-                                      "sandbox_mode",   "approval_policy",
-                                      "mcp_servers",    "skills",
-                                      "nickname_candidates", "developer_instructions"};
+    static const char *const own[] = {"name",
+                                      "description",
+                                      "model",
+                                      "model_reasoning_effort",
+                                      "sandbox_mode",
+                                      "approval_policy",
+                                      "mcp_servers",
+                                      "skills",
+                                      "nickname_candidates",
+                                      "developer_instructions"};
 
     for (size_t i = 0; i < sizeof own / sizeof own[0]; i++)
         (void)toml_remove(tree, own[i]);
@@ -189,9 +194,9 @@ struct role *role_load(const struct config *c, const struct role_declaration *d,
         tree = read_file(c, d->file, err);
         if (tree == NULL)
             goto fail;
-        if (d->is_standalone && (need(tree, "name", d->file, err) < 0 ||
-                                 need(tree, "description", d->file, err) < 0 ||
-                                 need(tree, "developer_instructions", d->file, err) < 0))
+        if (d->is_standalone &&
+            (need(tree, "name", d->file, err) < 0 || need(tree, "description", d->file, err) < 0 ||
+             need(tree, "developer_instructions", d->file, err) < 0))
             goto fail;
         role->is_builtin = false;
         role->file = xstrdup(d->file);

@@ -22,21 +22,21 @@ struct role {
     char *name;
     char *description;
     char *developer_instructions;
-    char *model;            /* NULL: the thread's parent decides, and so on for each setting */
+    char *model; /* NULL: the thread's parent decides, and so on for each setting */
     char *reasoning_effort;
-    char *sandbox_mode;     /* "read-only", "workspace-write", "danger-full-access" */
-    char *approval_policy;  /* "untrusted", "on-request", "never", "on-failure", or "granular" */
+    char *sandbox_mode;    /* "read-only", "workspace-write", "danger-full-access" */
+    char *approval_policy; /* "untrusted", "on-request", "never", "on-failure", or "granular" */
     struct toml_value *approval_granular; /* the table, when approval_policy is "granular" */
     bool is_sandbox_forced; /* the user's own [roles.<role>] says so: it may be wider than the parent's */
     bool has_mcp_servers;   /* the role says which servers it has; else it has all */
-    struct toml_value *mcp_servers; /* the role's [mcp_servers] table, or NULL: see config/mcp_config.h */
+    struct toml_value *mcp_servers;   /* the role's [mcp_servers] table, or NULL: see config/mcp_config.h */
     struct str_list mcp_server_names; /* the servers it has, when has_mcp_servers */
-    struct toml_value *skills; /* the role's [skills] table, or NULL */
+    struct toml_value *skills;        /* the role's [skills] table, or NULL */
     struct str_list nickname_candidates;
-    char *runner;           /* "native", "codex", or a name of [runner.*] */
-    char *isolation;        /* "none" or "worktree" */
+    char *runner;                /* "native", "codex", or a name of [runner.*] */
+    char *isolation;             /* "none" or "worktree" */
     struct toml_value *settings; /* every other key of the role file, merged over the configuration's */
-    char *file;             /* where it was read from; NULL for a built-in one */
+    char *file;                  /* where it was read from; NULL for a built-in one */
     bool is_builtin;
 };
 

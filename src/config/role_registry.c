@@ -193,7 +193,9 @@ struct role_summary role_registry_at(const struct role_registry *r, size_t index
     const struct entry *e = &r->entries[index];
     struct role_summary s = {
         .name = e->name,
-        .description = e->role != NULL ? e->role->description : e->description != NULL ? e->description : "",
+        .description = e->role != NULL          ? e->role->description
+                       : e->description != NULL ? e->description
+                                                : "",
         .file = e->file,
         .source = e->source,
         .is_loaded = e->role != NULL,

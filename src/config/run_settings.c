@@ -93,10 +93,9 @@ void run_settings_init(struct run_settings *s, const struct config *c)
     s->ci_network = config_bool(c, "ci.network");
     s->ci_jobs = small(c, "ci.jobs", 0, 1024);
 
-    s->merge_strategy = strcmp(strategy != NULL ? strategy : "ff", "merge") == 0 ? MERGE_STRATEGY_MERGE
-                        : strcmp(strategy != NULL ? strategy : "ff", "squash") == 0
-                            ? MERGE_STRATEGY_SQUASH
-                            : MERGE_STRATEGY_FF;
+    s->merge_strategy = strcmp(strategy != NULL ? strategy : "ff", "merge") == 0    ? MERGE_STRATEGY_MERGE
+                        : strcmp(strategy != NULL ? strategy : "ff", "squash") == 0 ? MERGE_STRATEGY_SQUASH
+                                                                                    : MERGE_STRATEGY_FF;
     s->merge_target = text(c, "merge.target");
     config_list(c, "merge.shared_files", &s->shared_files);
 

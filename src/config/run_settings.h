@@ -12,12 +12,12 @@ struct config;
 enum merge_strategy { MERGE_STRATEGY_FF, MERGE_STRATEGY_MERGE, MERGE_STRATEGY_SQUASH };
 
 struct agent_settings {
-    int max_threads;               /* threads at once, without the root */
-    int max_depth;                 /* the root is 0 */
+    int max_threads;                 /* threads at once, without the root */
+    int max_depth;                   /* the root is 0 */
     int64_t job_max_runtime_seconds; /* 0: no limit */
     bool is_enabled;
     bool sends_interrupt_message;
-    char *default_model;           /* NULL: the parent's */
+    char *default_model; /* NULL: the parent's */
     char *default_reasoning_effort;
 };
 
@@ -31,14 +31,14 @@ struct gate_allowance {
 struct run_settings {
     struct agent_settings agents;
 
-    int batch_size;       /* tasks a batch */
+    int batch_size; /* tasks a batch */
     int max_batches;
-    int max_attempts;     /* of a task */
-    int max_diff_lines;   /* of a task; over it the diff is messy */
+    int max_attempts;   /* of a task */
+    int max_diff_lines; /* of a task; over it the diff is messy */
     int max_task_files;
     int max_review_rounds;
     int max_plan_attempts;
-    int64_t max_minutes;  /* 0: no limit, as for the next three */
+    int64_t max_minutes; /* 0: no limit, as for the next three */
     int64_t max_tokens;
     int64_t max_cost_microusd;
     int64_t max_requests;
@@ -53,23 +53,23 @@ struct run_settings {
     struct str_list ci_commands;  /* explicit; empty: workflows, else detection */
     struct str_list ci_workflows; /* file names or paths; empty: all that match */
     char *ci_event;
-    int64_t ci_timeout_seconds;   /* of a job without its own */
-    int ci_retries;               /* re-runs to tell flaky from broken */
+    int64_t ci_timeout_seconds; /* of a job without its own */
+    int ci_retries;             /* re-runs to tell flaky from broken */
     bool ci_network;
-    int ci_jobs;                  /* at once; 0: the number of processors */
+    int ci_jobs; /* at once; 0: the number of processors */
 
     enum merge_strategy merge_strategy;
     char *merge_target;           /* NULL: the branch that is checked out */
     struct str_list shared_files; /* globs of files that every task may add to */
 
-    char *setup_command;          /* in a fresh worktree; NULL for none */
+    char *setup_command; /* in a fresh worktree; NULL for none */
     int64_t setup_timeout_seconds;
-    int port_base, port_step;     /* worktree N gets port_base + N * port_step */
+    int port_base, port_step; /* worktree N gets port_base + N * port_step */
 
     char *hook_after_worktree, *hook_before_task, *hook_after_task, *hook_before_merge, *hook_after_run;
     int64_t hook_timeout_seconds;
 
-    bool remote_enabled;          /* push and open a pull request */
+    bool remote_enabled; /* push and open a pull request */
     int remote_max_rounds;
 };
 

@@ -173,8 +173,8 @@ void schema_append_types(struct buf *b, unsigned types)
         unsigned bit;
         const char *name;
     } names[] = {
-        {SCHEMA_STRING, "string"}, {SCHEMA_INTEGER, "integer"}, {SCHEMA_FLOAT, "number"},
-        {SCHEMA_BOOLEAN, "boolean"}, {SCHEMA_LIST, "list"},     {SCHEMA_TABLE, "table"},
+        {SCHEMA_STRING, "string"},   {SCHEMA_INTEGER, "integer"}, {SCHEMA_FLOAT, "number"},
+        {SCHEMA_BOOLEAN, "boolean"}, {SCHEMA_LIST, "list"},       {SCHEMA_TABLE, "table"},
     };
     bool first = true;
 
@@ -233,30 +233,37 @@ static void append_table(struct buf *b, const struct schema_part *part, unsigned
 
 void schema_append_markdown(struct buf *b)
 {
-    buf_puts(b,
-             "# Configuration\n\n"
-             "<!-- Written by `cadre config schema --markdown`; `make check` compares it with the program. -->\n\n"
-             "Later layers win: built-in defaults, `$CODEX_HOME/config.toml` (default `~/.codex`), the profile file\n"
-             "`$CODEX_HOME/NAME.config.toml` of `--profile NAME`, the project's `.codex/config.toml` from the\n"
-             "repository's root down to the working directory (only when the project is trusted, see\n"
-             "`cadre trust`), and `-c key=value`. Beside each `config.toml` stands an optional `cadre.toml` of the\n"
-             "same layer for what Codex has no key for, so that Codex in strict mode takes `config.toml` as\n"
-             "it is. `cadre config explain KEY` says which layer a value came from.\n\n"
-             "A key that is not listed here is a warning with file, line, column and the nearest known name, and\n"
-             "an error under `--strict-config`. `*` stands for a name of your choice, `**` for anything.\n\n"
-             "## config.toml\n\n");
+    buf_puts(
+        b,
+        "# Configuration\n\n"
+        "<!-- Written by `cadre config schema --markdown`; `make check` compares it with the program. -->\n\n"
+        "Later layers win: built-in defaults, `$CODEX_HOME/config.toml` (default `~/.codex`), the profile "
+        "file\n"
+        "`$CODEX_HOME/NAME.config.toml` of `--profile NAME`, the project's `.codex/config.toml` from the\n"
+        "repository's root down to the working directory (only when the project is trusted, see\n"
+        "`cadre trust`), and `-c key=value`. Beside each `config.toml` stands an optional `cadre.toml` of "
+        "the\n"
+        "same layer for what Codex has no key for, so that Codex in strict mode takes `config.toml` as\n"
+        "it is. `cadre config explain KEY` says which layer a value came from.\n\n"
+        "A key that is not listed here is a warning with file, line, column and the nearest known name, and\n"
+        "an error under `--strict-config`. `*` stands for a name of your choice, `**` for anything.\n\n"
+        "## config.toml\n\n");
     append_table(b, &schema_keys_used, SCHEMA_ROLE_ONLY | SCHEMA_UNUSED, 0);
-    buf_puts(b, "\n## Role files\n\n"
-                "A role file holds `name`, `description`, `developer_instructions` and any key of config.toml\n"
-                "that a thread has, such as `model` or `sandbox_mode`. It is opened when the role is first\n"
-                "spawned.\n\n");
+    buf_puts(b,
+             "\n## Role files\n\n"
+             "A role file holds `name`, `description`, `developer_instructions` and any key of config.toml\n"
+             "that a thread has, such as `model` or `sandbox_mode`. It is opened when the role is first\n"
+             "spawned and read again when it has changed. Without an `[agents.<role>]` table, a file in `agents/`\n"
+                "counts as the role its file name says until it has been read: give the file the name of its role.\n\n");
     append_table(b, &schema_keys_used, SCHEMA_ROLE_ONLY, SCHEMA_ROLE_ONLY);
     buf_puts(b, "\n## cadre.toml\n\n");
     append_table(b, &schema_keys_cadre, 0, 0);
-    buf_puts(b, "\n## Keys of Codex that change nothing here\n\n"
-                "They are accepted, so that a file made for Codex loads as it is; `cadre doctor` names those that\n"
-                "are set.\n\n"
-                "| key | value | why |\n| --- | --- | --- |\n");
+    buf_puts(
+        b,
+        "\n## Keys of Codex that change nothing here\n\n"
+        "They are accepted, so that a file made for Codex loads as it is; `cadre doctor` names those that\n"
+        "are set.\n\n"
+        "| key | value | why |\n| --- | --- | --- |\n");
     for (size_t i = 0; i < schema_count(); i++) {
         const struct schema_key *key = schema_at(i);
 

@@ -1,13 +1,13 @@
 /* config/schema_cadre.c: the keys of cadre.toml, which Codex does not know. The rows are the documentation. */
 #include "config/schema.h"
 
-#define S SCHEMA_STRING
-#define I SCHEMA_INTEGER
-#define F SCHEMA_FLOAT
-#define B SCHEMA_BOOLEAN
-#define L SCHEMA_LIST
-#define T SCHEMA_TABLE
-#define C SCHEMA_CADRE
+#define S    SCHEMA_STRING
+#define I    SCHEMA_INTEGER
+#define F    SCHEMA_FLOAT
+#define B    SCHEMA_BOOLEAN
+#define L    SCHEMA_LIST
+#define T    SCHEMA_TABLE
+#define C    SCHEMA_CADRE
 #define USER (SCHEMA_CADRE | SCHEMA_USER_ONLY)
 
 static const struct schema_key keys[] = {
@@ -20,7 +20,8 @@ static const struct schema_key keys[] = {
     {"loop.max_plan_attempts", I, C, "3", NULL, "Tries of the orchestrator to write a valid plan.", NULL},
     {"loop.max_minutes", I, C, "0", NULL, "Wall clock of a run; 0 is no limit.", NULL},
     {"loop.max_tokens", I, C, "0", NULL, "Tokens of a run, all threads; 0 is no limit.", NULL},
-    {"loop.max_cost_usd", F, C, "0", NULL, "Money of a run, by the prices of `[models]`; 0 is no limit.", NULL},
+    {"loop.max_cost_usd", F, C, "0", NULL, "Money of a run, by the prices of `[models]`; 0 is no limit.",
+     NULL},
     {"loop.max_requests", I, C, "0", NULL, "Requests of a run; 0 is no limit.", NULL},
     {"loop.task_minutes", I, C, "0", NULL, "Wall clock of one attempt; 0 is no limit.", NULL},
     {"loop.explore", B, C, "true", NULL, "Start with the explorer.", NULL},
@@ -32,7 +33,8 @@ static const struct schema_key keys[] = {
     {"gates.allow", L, C, NULL, NULL,
      "`[[gates.allow]]` entries `{check, reason, paths}` switch a built-in check off, with a reason.", NULL},
 
-    {"ci.commands", L, C, NULL, NULL, "Commands that are the CI; they replace workflows and detection.", NULL},
+    {"ci.commands", L, C, NULL, NULL, "Commands that are the CI; they replace workflows and detection.",
+     NULL},
     {"ci.workflows", L, C, NULL, NULL, "Workflow files to mirror; empty: all that match the event.", NULL},
     {"ci.event", S, C, "\"push\"", NULL, "The event that is mirrored.", NULL},
     {"ci.timeout_seconds", I, C, "3600", NULL, "Time of a job that states none.", NULL},
@@ -71,8 +73,8 @@ static const struct schema_key keys[] = {
     {"runner.*.env_vars", L, USER, NULL, NULL, "Names passed through to it.", NULL},
     {"runner.*.model", S, USER, NULL, NULL, "Model it is told to use.", NULL},
 
-    {"roles.*.runner", S, USER, "\"native\"", NULL, "What carries the role: `native`, `codex` or a `[runner]`.",
-     NULL},
+    {"roles.*.runner", S, USER, "\"native\"", NULL,
+     "What carries the role: `native`, `codex` or a `[runner]`.", NULL},
     {"roles.*.isolation", S, C, NULL, "none|worktree", "Does a spawned agent get its own worktree?", NULL},
     {"roles.*.mcp_servers", L, C, NULL, NULL, "The MCP servers the role has.", NULL},
     {"roles.*.sandbox_mode", S, USER, NULL, "read-only|workspace-write|danger-full-access",

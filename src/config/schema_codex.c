@@ -11,9 +11,18 @@
 #define T SCHEMA_TABLE
 
 /* Telemetry, plugins and sign-in are the user's alone. */
-#define UNUSED(path, types, doc)    {path, types, SCHEMA_UNUSED, NULL, NULL, doc, NULL}
-#define USER_ONLY(path, types, doc) {path, types, SCHEMA_UNUSED | SCHEMA_USER_ONLY, NULL, NULL, doc, NULL}
-#define FEATURE(name, types)        {"features." name, types, SCHEMA_UNUSED, NULL, NULL, "Switch of Codex.", NULL}
+#define UNUSED(path, types, doc)                                                                             \
+    {                                                                                                        \
+        path, types, SCHEMA_UNUSED, NULL, NULL, doc, NULL                                                    \
+    }
+#define USER_ONLY(path, types, doc)                                                                          \
+    {                                                                                                        \
+        path, types, SCHEMA_UNUSED | SCHEMA_USER_ONLY, NULL, NULL, doc, NULL                                 \
+    }
+#define FEATURE(name, types)                                                                                 \
+    {                                                                                                        \
+        "features." name, types, SCHEMA_UNUSED, NULL, NULL, "Switch of Codex.", NULL                         \
+    }
 
 static const struct schema_key keys[] = {
     UNUSED("hooks.PermissionRequest.**", SCHEMA_ANY, "Codex's lifecycle hook; cadre runs its own `[hooks]`."),

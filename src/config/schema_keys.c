@@ -1,23 +1,25 @@
 /* config/schema_keys.c: the keys that Codex has and cadre uses. The rows are the documentation. */
 #include "config/schema.h"
 
-#define S SCHEMA_STRING
-#define I SCHEMA_INTEGER
-#define F SCHEMA_FLOAT
-#define B SCHEMA_BOOLEAN
-#define L SCHEMA_LIST
-#define T SCHEMA_TABLE
-#define USER SCHEMA_USER_ONLY
-#define PATH SCHEMA_PATH
+#define S       SCHEMA_STRING
+#define I       SCHEMA_INTEGER
+#define F       SCHEMA_FLOAT
+#define B       SCHEMA_BOOLEAN
+#define L       SCHEMA_LIST
+#define T       SCHEMA_TABLE
+#define USER    SCHEMA_USER_ONLY
+#define PATH    SCHEMA_PATH
 #define EFFORTS "none|minimal|low|medium|high|xhigh|max|ultra"
 
 static const struct schema_key keys[] = {
     {"model", S, 0, "\"gpt-5.3-codex\"", NULL, "Model of every thread whose role names none.", NULL},
     {"model_provider", S, USER, "\"openai\"", NULL, "Which of `[model_providers]` serves the models.", NULL},
     {"model_reasoning_effort", S, 0, NULL, EFFORTS, "How long the model thinks.", NULL},
-    {"model_reasoning_summary", S, 0, NULL, "auto|concise|detailed|none", "Summaries of the reasoning.", NULL},
+    {"model_reasoning_summary", S, 0, NULL, "auto|concise|detailed|none", "Summaries of the reasoning.",
+     NULL},
     {"model_verbosity", S, 0, NULL, "low|medium|high", "Length of the model's answers.", NULL},
-    {"model_context_window", I, 0, NULL, NULL, "Tokens of the model's window, where `[models]` has none.", NULL},
+    {"model_context_window", I, 0, NULL, NULL, "Tokens of the model's window, where `[models]` has none.",
+     NULL},
     {"model_auto_compact_token_limit", I, 0, NULL, NULL, "Compact the conversation above this many tokens.",
      NULL},
     {"model_instructions_file", S, PATH, NULL, NULL, "File that replaces the built-in instructions.", NULL},
@@ -27,7 +29,8 @@ static const struct schema_key keys[] = {
     {"service_tier", S, 0, NULL, NULL, "Sent with each request to the provider.", NULL},
     {"openai_base_url", S, USER, NULL, NULL, "Base URL of the built-in provider `openai`.", NULL},
     {"oss_provider", S, USER, NULL, NULL, "Provider of `--oss`: `ollama` or `lmstudio`.", NULL},
-    {"web_search", S, 0, "\"disabled\"", "disabled|cached|indexed|live", "The provider's own web search.", NULL},
+    {"web_search", S, 0, "\"disabled\"", "disabled|cached|indexed|live", "The provider's own web search.",
+     NULL},
     {"profile", S, USER, NULL, NULL,
      "Profile to use when `--profile` is not given. Codex of today refuses this key.", NULL},
     {"notify", L, USER, NULL, NULL, "Command that is run at the end of a turn, with JSON as last argument.",
@@ -37,13 +40,15 @@ static const struct schema_key keys[] = {
     {"tool_output_token_limit", I, 0, NULL, NULL, "Tokens of a tool's output that a model sees.", NULL},
     {"hide_agent_reasoning", B, 0, "false", NULL, "Do not show reasoning summaries.", NULL},
     {"show_raw_agent_reasoning", B, 0, "false", NULL, "Show raw reasoning where the model sends it.", NULL},
-    {"include_environment_context", B, 0, "true", NULL, "Tell the model its working directory and shell.", NULL},
+    {"include_environment_context", B, 0, "true", NULL, "Tell the model its working directory and shell.",
+     NULL},
 
     {"approval_policy", S | T, 0, "\"on-request\"", "untrusted|on-failure|on-request|never",
      "When a command needs a person's leave. `on-failure` is an old name of `on-request`; Codex of today "
      "refuses `untrusted`.",
      NULL},
-    {"approval_policy.granular.mcp_elicitations", B, 0, NULL, NULL, "Ask for questions of MCP servers.", NULL},
+    {"approval_policy.granular.mcp_elicitations", B, 0, NULL, NULL, "Ask for questions of MCP servers.",
+     NULL},
     {"approval_policy.granular.request_permissions", B, 0, NULL, NULL, "Ask for further permissions.", NULL},
     {"approval_policy.granular.rules", B, 0, NULL, NULL, "Ask where a rule says `prompt`.", NULL},
     {"approval_policy.granular.sandbox_approval", B, 0, NULL, NULL, "Ask to leave the sandbox.", NULL},
@@ -52,9 +57,11 @@ static const struct schema_key keys[] = {
      "What commands of the model may touch.", NULL},
     {"sandbox_workspace_write.writable_roots", L, PATH, NULL, NULL, "Further writable folders.", NULL},
     {"sandbox_workspace_write.network_access", B, 0, "false", NULL, "Network for commands.", NULL},
-    {"sandbox_workspace_write.exclude_tmpdir_env_var", B, 0, "false", NULL, "`$TMPDIR` is not writable.", NULL},
+    {"sandbox_workspace_write.exclude_tmpdir_env_var", B, 0, "false", NULL, "`$TMPDIR` is not writable.",
+     NULL},
     {"sandbox_workspace_write.exclude_slash_tmp", B, 0, "false", NULL, "`/tmp` is not writable.", NULL},
-    {"default_permissions", S, 0, NULL, NULL, "Which of `[permissions]` holds in place of `sandbox_mode`.", NULL},
+    {"default_permissions", S, 0, NULL, NULL, "Which of `[permissions]` holds in place of `sandbox_mode`.",
+     NULL},
     {"permissions.**", SCHEMA_ANY, 0, NULL, NULL, "Named permission profiles.", NULL},
     {"projects.*.trust_level", S, USER, NULL, "trusted|untrusted",
      "May the project at this path bring its own `.codex/` files?", NULL},
@@ -89,7 +96,8 @@ static const struct schema_key keys[] = {
     {"shell_environment_policy.inherit", S, 0, "\"all\"", "all|core|none", "Variables a command starts with.",
      NULL},
     {"shell_environment_policy.ignore_default_excludes", B, 0, "false", NULL,
-     "`true` keeps names that hold KEY, SECRET or TOKEN (the default of Codex; here they are dropped).", NULL},
+     "`true` keeps names that hold KEY, SECRET or TOKEN (the default of Codex; here they are dropped).",
+     NULL},
     {"shell_environment_policy.filters.*", S, 0, NULL, "include|exclude",
      "The newer form of `exclude` and `include_only`: a pattern and what to do.", NULL},
     {"shell_environment_policy.exclude", L, 0, NULL, NULL, "Patterns of names to drop.", NULL},
@@ -104,20 +112,24 @@ static const struct schema_key keys[] = {
     {"model_providers.*.env_key", S, USER | SCHEMA_BOTH, NULL, NULL, "Variable that holds the key.", NULL},
     {"model_providers.*.env_key_instructions", S, USER | SCHEMA_BOTH, NULL, NULL,
      "Shown when the variable is not set.", NULL},
-    {"model_providers.*.experimental_bearer_token", S, USER | SCHEMA_BOTH, NULL, NULL, "The key itself.", NULL},
+    {"model_providers.*.experimental_bearer_token", S, USER | SCHEMA_BOTH, NULL, NULL, "The key itself.",
+     NULL},
     {"model_providers.*.wire_api", S, USER | SCHEMA_BOTH, "\"responses\"", "responses|chat|messages",
      "Which API is spoken. Codex knows `responses` alone: put the others in cadre.toml.", NULL},
     {"model_providers.*.query_params.*", S, USER | SCHEMA_BOTH, NULL, NULL, "Added to each URL.", NULL},
     {"model_providers.*.http_headers.*", S, USER | SCHEMA_BOTH, NULL, NULL, "Added to each request.", NULL},
     {"model_providers.*.env_http_headers.*", S, USER | SCHEMA_BOTH, NULL, NULL,
      "The same, value from a variable.", NULL},
-    {"model_providers.*.request_max_retries", I, USER | SCHEMA_BOTH, "4", NULL, "Retries of a request.", NULL},
-    {"model_providers.*.stream_max_retries", I, USER | SCHEMA_BOTH, "5", NULL, "Retries of a cut stream.", NULL},
+    {"model_providers.*.request_max_retries", I, USER | SCHEMA_BOTH, "4", NULL, "Retries of a request.",
+     NULL},
+    {"model_providers.*.stream_max_retries", I, USER | SCHEMA_BOTH, "5", NULL, "Retries of a cut stream.",
+     NULL},
     {"model_providers.*.stream_idle_timeout_ms", I, USER | SCHEMA_BOTH, "300000", NULL,
      "A stream silent for so long is cut.", NULL},
     {"model_providers.*.requires_openai_auth", B, USER | SCHEMA_BOTH, "false", NULL,
      "The key is OPENAI_API_KEY where no other is named.", NULL},
-    {"model_providers.*.auth.command", S, USER | SCHEMA_BOTH, NULL, NULL, "Command that prints a token.", NULL},
+    {"model_providers.*.auth.command", S, USER | SCHEMA_BOTH, NULL, NULL, "Command that prints a token.",
+     NULL},
     {"model_providers.*.auth.args", L, USER | SCHEMA_BOTH, NULL, NULL, "Its arguments.", NULL},
     {"model_providers.*.auth.cwd", S, USER | SCHEMA_BOTH | PATH, NULL, NULL, "Its working directory.", NULL},
     {"model_providers.*.auth.timeout_ms", I, USER | SCHEMA_BOTH, "5000", NULL, "Its time limit.", NULL},

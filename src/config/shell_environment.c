@@ -11,8 +11,8 @@
 #include <strings.h>
 
 /* `inherit = "core"` keeps these alone (as Codex does). */
-static const char *const core_names[] = {"HOME", "LOGNAME", "PATH",  "SHELL", "USER", "USERNAME",
-                                         "TMPDIR", "TEMP",  "TMP",   "LANG",  "LC_ALL", NULL};
+static const char *const core_names[] = {"HOME",   "LOGNAME", "PATH", "SHELL", "USER",   "USERNAME",
+                                         "TMPDIR", "TEMP",    "TMP",  "LANG",  "LC_ALL", NULL};
 
 static char *lowered(const char *s)
 {

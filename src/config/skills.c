@@ -38,8 +38,8 @@ static int switched(const struct toml_value *list, const char *name, const char 
     return state;
 }
 
-static void add_skill(struct skill_list *out, const char *file, const struct config *c, const struct role *role,
-                      struct str_list *warnings)
+static void add_skill(struct skill_list *out, const char *file, const struct config *c,
+                      const struct role *role, struct str_list *warnings)
 {
     struct buf text = BUF_INIT;
     struct error err = {0};
@@ -59,9 +59,10 @@ static void add_skill(struct skill_list *out, const char *file, const struct con
     if (str_is_empty(name) || str_is_empty(description) || strlen(name) > NAME_MAX_BYTES ||
         strlen(description) > DESCRIPTION_MAX_BYTES) {
         if (warnings != NULL) {
-            char *line = xasprintf("%s: front matter needs a `name` of at most %d bytes and a `description` of "
-                                   "at most %d",
-                                   file, NAME_MAX_BYTES, DESCRIPTION_MAX_BYTES);
+            char *line =
+                xasprintf("%s: front matter needs a `name` of at most %d bytes and a `description` of "
+                          "at most %d",
+                          file, NAME_MAX_BYTES, DESCRIPTION_MAX_BYTES);
 
             str_list_take(warnings, line);
         }
@@ -156,7 +157,8 @@ void skills_append_context(struct buf *out, const struct skill_list *list)
         return;
     buf_puts(out, "## Skills\n\nRead a skill's file before you use it.\n\n");
     for (size_t i = 0; i < list->len; i++)
-        buf_printf(out, "- %s: %s (%s)\n", list->items[i].name, list->items[i].description, list->items[i].file);
+        buf_printf(out, "- %s: %s (%s)\n", list->items[i].name, list->items[i].description,
+                   list->items[i].file);
 }
 
 int skill_read_body(const struct skill *skill, struct buf *out, struct error *err)

@@ -74,8 +74,11 @@ static int tear_down(void **state)
 
 static struct config *load_with(struct fixture *f, const char *profile, bool strict, struct error *err)
 {
-    struct config_options options = {
-        .cwd = f->sub, .codex_home = f->home, .overrides = &f->overrides, .strict = strict, .profile = profile};
+    struct config_options options = {.cwd = f->sub,
+                                     .codex_home = f->home,
+                                     .overrides = &f->overrides,
+                                     .strict = strict,
+                                     .profile = profile};
 
     return config_load(&options, err);
 }
@@ -131,7 +134,8 @@ static void later_layers_win_and_origins_are_known(void **state)
     struct config_origin origin;
     struct buf text = BUF_INIT;
 
-    write_file(f->home, "config.toml", "model = \"user\"\nmodel_verbosity = \"low\"\n[history]\nmax_bytes = 5\n");
+    write_file(f->home, "config.toml",
+               "model = \"user\"\nmodel_verbosity = \"low\"\n[history]\nmax_bytes = 5\n");
     write_file(f->home, "cadre.toml", "[loop]\nbatch_size = 2\n");
     write_file(f->home, "fast.config.toml", "model_verbosity = \"high\"\n[history]\nmax_bytes = 6\n");
     write_file(f->project, ".codex/config.toml", "model = \"root\"\nmodel_verbosity = \"medium\"\n");
@@ -176,10 +180,12 @@ static void project_may_not_set_what_is_the_users(void **state)
     struct fixture *f = *state;
     struct config *c;
 
-    write_file(f->project, ".codex/config.toml",
-               "model = \"m\"\nmodel_provider = \"evil\"\nnotify = [\"rm\"]\nprofile = \"x\"\n"
-               "[model_providers.evil]\nbase_url = \"http://evil\"\n[projects.\"/\"]\ntrust_level = \"trusted\"\n");
-    write_file(f->project, ".codex/cadre.toml", "[runner.x]\ncommand = \"evil\"\n[hooks]\nafter_run = \"evil\"\n");
+    write_file(
+        f->project, ".codex/config.toml",
+        "model = \"m\"\nmodel_provider = \"evil\"\nnotify = [\"rm\"]\nprofile = \"x\"\n"
+        "[model_providers.evil]\nbase_url = \"http://evil\"\n[projects.\"/\"]\ntrust_level = \"trusted\"\n");
+    write_file(f->project, ".codex/cadre.toml",
+               "[runner.x]\ncommand = \"evil\"\n[hooks]\nafter_run = \"evil\"\n");
     trust_project(f);
     c = load(f);
     assert_string_equal(config_string(c, "model"), "m");
@@ -199,8 +205,9 @@ static void unknown_key_names_place_and_nearest(void **state)
     struct error err = {0};
     struct config *c;
 
-    write_file(f->home, "config.toml", "modle = \"x\"\n[sandbox_workspace_write]\nnetwork_acces = true\n"
-                                       "[agents.reader]\ndescripton = \"x\"\n");
+    write_file(f->home, "config.toml",
+               "modle = \"x\"\n[sandbox_workspace_write]\nnetwork_acces = true\n"
+               "[agents.reader]\ndescripton = \"x\"\n");
     c = load(f);
     assert_true(has_note(c, CONFIG_NOTE_UNKNOWN, "config.toml:1:1: unknown key modle; did you mean model?"));
     assert_true(has_note(c, CONFIG_NOTE_UNKNOWN,
@@ -270,7 +277,8 @@ static void profiles_work_in_both_forms(void **state)
     struct error err = {0};
     struct config *c;
 
-    write_file(f->home, "config.toml", "profile = \"old\"\nmodel = \"base\"\n[profiles.old]\nmodel = \"p\"\n");
+    write_file(f->home, "config.toml",
+               "profile = \"old\"\nmodel = \"base\"\n[profiles.old]\nmodel = \"p\"\n");
     c = load(f);
     assert_string_equal(config_string(c, "model"), "p");
     assert_true(has_note(c, CONFIG_NOTE_REFUSED, "profile"));
@@ -293,8 +301,9 @@ static void old_names_keep_working_and_are_said_once(void **state)
     struct run_settings s;
     struct config *c;
 
-    write_file(f->home, "config.toml", "approval_policy = \"on-failure\"\n[agents]\nmax_threads = 12\n"
-                                       "[features]\ncollab = false\n");
+    write_file(f->home, "config.toml",
+               "approval_policy = \"on-failure\"\n[agents]\nmax_threads = 12\n"
+               "[features]\ncollab = false\n");
     c = load(f);
     assert_string_equal(config_string(c, "approval_policy"), "on-request");
     assert_int_equal(config_int(c, "agents.max_concurrent_threads_per_session"), 12);
@@ -326,8 +335,9 @@ static void relative_paths_stand_on_their_file(void **state)
     struct str_list roots = {0};
     char *want = path_join(f->home, "roles/a.toml");
 
-    write_file(f->home, "config.toml", "[sandbox_workspace_write]\nwritable_roots = [\"/abs\", \"rel\"]\n"
-                                       "[agents.a]\nconfig_file = \"./roles/a.toml\"\n");
+    write_file(f->home, "config.toml",
+               "[sandbox_workspace_write]\nwritable_roots = [\"/abs\", \"rel\"]\n"
+               "[agents.a]\nconfig_file = \"./roles/a.toml\"\n");
     c = load(f);
     assert_string_equal(config_string(c, "agents.a.config_file"), want);
     config_list(c, "sandbox_workspace_write.writable_roots", &roots);

@@ -110,7 +110,8 @@ static void packs_follow_the_table_and_the_builtin_prompts(void **state)
                                 toml_string(toml_get(rows, roles[r]), column, "none"));
             assert_string_equal(toml_string(role, "developer_instructions", ""),
                                 builtin_role_find(roles[r])->developer_instructions);
-            assert_string_equal(toml_string(role, "sandbox_mode", ""), builtin_role_find(roles[r])->sandbox_mode);
+            assert_string_equal(toml_string(role, "sandbox_mode", ""),
+                                builtin_role_find(roles[r])->sandbox_mode);
             toml_free(role);
             free(name);
         }
@@ -204,7 +205,8 @@ static void installation_merges_keeps_and_can_be_undone(void **state)
     assert_int_equal(toml_integer(toml_get(v, "agents"), "max_concurrent_threads_per_session", 0), 3);
     assert_null(toml_find(v, "agents.max_threads"));
     assert_string_equal(toml_string(toml_find(v, "agents.reviewer"), "config_file", ""), "own/rev.toml");
-    assert_string_equal(toml_string(toml_find(v, "agents.explorer"), "config_file", ""), "agents/explorer.toml");
+    assert_string_equal(toml_string(toml_find(v, "agents.explorer"), "config_file", ""),
+                        "agents/explorer.toml");
     toml_free(v);
     free(text);
     text = slurp(f->home, "agents/explorer.toml");
@@ -287,13 +289,14 @@ static void claude_agents_become_role_files(void **state)
     toml_free(v);
     free(name);
     buf_clear(&out);
-    assert_int_equal(
-        claude_import_role("---\nname: w\ndescription: d\ntools: Read, Bash(git:*)\n---\ngo\n", "x.md", &out, &name, &err),
-        0);
+    assert_int_equal(claude_import_role("---\nname: w\ndescription: d\ntools: Read, Bash(git:*)\n---\ngo\n",
+                                        "x.md", &out, &name, &err),
+                     0);
     assert_non_null(strstr(buf_cstr(&out), "workspace-write"));
     free(name);
     assert_int_equal(claude_import_role("no head", "x.md", &out, &name, &err), -1);
-    assert_int_equal(claude_import_role("---\nname: ../x\ndescription: d\n---\ngo\n", "x.md", &out, &name, &err), -1);
+    assert_int_equal(
+        claude_import_role("---\nname: ../x\ndescription: d\n---\ngo\n", "x.md", &out, &name, &err), -1);
     assert_null(name);
     buf_free(&out);
 }

@@ -19,6 +19,7 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 struct fixture {
     char *root, *home, *project, *sub;
@@ -93,7 +94,8 @@ static void provider_is_read_whole(void **state)
                "model_provider = \"p\"\n[model_providers.p]\nname = \"P\"\nbase_url = \"http://h/v1/\"\n"
                "env_key = \"P_KEY\"\nrequest_max_retries = 2\nquery_params = { a = \"b\" }\n"
                "http_headers = { X-A = \"1\", X-B = \"2\" }\nenv_http_headers = { X-C = \"VAR\" }\n"
-               "[model_providers.p.auth]\ncommand = \"token\"\nargs = [\"-x\"]\n[model_providers.empty]\nname = \"E\"\n");
+               "[model_providers.p.auth]\ncommand = \"token\"\nargs = "
+               "[\"-x\"]\n[model_providers.empty]\nname = \"E\"\n");
     write_file(f->home, "cadre.toml", "[model_providers.q]\nbase_url = \"http://q\"\nwire_api = \"chat\"\n");
     c = load(f);
     p = provider_config_get(c, NULL, &err);
@@ -129,12 +131,15 @@ static void mcp_servers_go_to_the_roles_that_name_them(void **state)
     struct role_registry *r;
     struct config *c;
 
-    write_file(f->home, "config.toml",
-               "[mcp_servers.a]\ncommand = \"a\"\nenv_vars = [\"ONE\", { name = \"TWO\", source = \"local\" }]\n"
-               "startup_timeout_ms = 1500\n[mcp_servers.b]\nurl = \"http://b\"\ntool_timeout_sec = 2.5\n"
-               "[mcp_servers.off]\ncommand = \"c\"\nenabled = false\n[agents.one]\nconfig_file = \"one.toml\"\n");
-    write_file(f->home, "cadre.toml", "[roles.explorer]\nmcp_servers = []\n[roles.reviewer]\nmcp_servers = [\"b\"]\n");
-    write_file(f->home, "one.toml", "[mcp_servers.a]\nenabled_tools = [\"t\"]\n[mcp_servers.own]\ncommand = \"o\"\n");
+    write_file(
+        f->home, "config.toml",
+        "[mcp_servers.a]\ncommand = \"a\"\nenv_vars = [\"ONE\", { name = \"TWO\", source = \"local\" }]\n"
+        "startup_timeout_ms = 1500\n[mcp_servers.b]\nurl = \"http://b\"\ntool_timeout_sec = 2.5\n"
+        "[mcp_servers.off]\ncommand = \"c\"\nenabled = false\n[agents.one]\nconfig_file = \"one.toml\"\n");
+    write_file(f->home, "cadre.toml",
+               "[roles.explorer]\nmcp_servers = []\n[roles.reviewer]\nmcp_servers = [\"b\"]\n");
+    write_file(f->home, "one.toml",
+               "[mcp_servers.a]\nenabled_tools = [\"t\"]\n[mcp_servers.own]\ncommand = \"o\"\n");
     c = load(f);
     r = role_registry_create(c);
     assert_int_equal(mcp_config_for_role(&list, c, NULL, &err), 0);
@@ -168,7 +173,7 @@ static void mcp_servers_go_to_the_roles_that_name_them(void **state)
 static void expect_environment(const struct fixture *f, const char *policy, const char *want)
 {
     static char *const environment[] = {(char *)"PATH=/bin", (char *)"OPENAI_API_KEY=s", (char *)"my_token=t",
-                                        (char *)"LANG=C", (char *)"EDITOR=vi=x", NULL};
+                                        (char *)"LANG=C",    (char *)"EDITOR=vi=x",      NULL};
     struct str_list out = {0};
     struct config *c;
     char *text;
@@ -194,10 +199,13 @@ static void shell_environment_follows_the_policy(void **state)
                        "PATH=/bin LANG=C A=1");
     expect_environment(f, "[shell_environment_policy]\ninherit = \"none\"\nset = { API_KEY = \"given\" }\n",
                        "API_KEY=given");
-    expect_environment(f, "[shell_environment_policy]\nexclude = [\"ED*\"]\ninclude_only = [\"p?th\", \"EDITOR\"]\n",
-                       "PATH=/bin");
-    expect_environment(f, "[shell_environment_policy.filters]\n\"LANG\" = \"exclude\"\n", "PATH=/bin EDITOR=vi=x");
-    expect_environment(f, "[shell_environment_policy]\nset = { LANG = \"de\" }\n", "PATH=/bin EDITOR=vi=x LANG=de");
+    expect_environment(
+        f, "[shell_environment_policy]\nexclude = [\"ED*\"]\ninclude_only = [\"p?th\", \"EDITOR\"]\n",
+        "PATH=/bin");
+    expect_environment(f, "[shell_environment_policy.filters]\n\"LANG\" = \"exclude\"\n",
+                       "PATH=/bin EDITOR=vi=x");
+    expect_environment(f, "[shell_environment_policy]\nset = { LANG = \"de\" }\n",
+                       "PATH=/bin EDITOR=vi=x LANG=de");
 }
 
 static void agents_md_joins_from_global_to_working_directory(void **state)
@@ -243,6 +251,29 @@ static void agents_md_joins_from_global_to_working_directory(void **state)
     buf_free(&text);
 }
 
+static void agents_md_does_not_follow_links_out_of_the_project(void **state)
+{
+    struct fixture *f = *state;
+    struct config *c;
+    struct buf text = BUF_INIT;
+    char *outside = path_join(f->root, "secret"), *link = path_join(f->sub, "AGENTS.md");
+    char *inside = path_join(f->project, "AGENTS.md");
+
+    write_file(f->root, "secret", "a key");
+    write_file(f->project, "CLAUDE.md", "shared rules");
+    assert_int_equal(symlink(outside, link), 0);
+    assert_int_equal(symlink("CLAUDE.md", inside), 0);
+    c = load(f);
+    agents_md_load(c, &text, NULL);
+    assert_null(strstr(buf_cstr(&text), "a key"));
+    assert_non_null(strstr(buf_cstr(&text), "shared rules"));
+    config_destroy(c);
+    buf_free(&text);
+    free(outside);
+    free(link);
+    free(inside);
+}
+
 static void skills_give_names_first_and_bodies_on_use(void **state)
 {
     struct fixture *f = *state;
@@ -253,7 +284,8 @@ static void skills_give_names_first_and_bodies_on_use(void **state)
     struct error err = {0};
     bool changed;
 
-    write_file(f->project, ".agents/skills/a/SKILL.md", "---\nname: a\ndescription: \"from the project\"\n---\nBody A\n");
+    write_file(f->project, ".agents/skills/a/SKILL.md",
+               "---\nname: a\ndescription: \"from the project\"\n---\nBody A\n");
     write_file(f->home, "skills/a/SKILL.md", "---\nname: a\ndescription: home\n---\n");
     write_file(f->home, "skills/b/SKILL.md", "---\nname: b\ndescription: >\n  two\n  lines\n---\nBody B\n");
     write_file(f->home, "skills/off/SKILL.md", "---\nname: off\ndescription: x\n---\n");
@@ -327,6 +359,7 @@ int main(void)
         CASE(mcp_servers_go_to_the_roles_that_name_them),
         CASE(shell_environment_follows_the_policy),
         CASE(agents_md_joins_from_global_to_working_directory),
+        CASE(agents_md_does_not_follow_links_out_of_the_project),
         CASE(skills_give_names_first_and_bodies_on_use),
         cmocka_unit_test(edits_change_one_key_and_nothing_else),
     };

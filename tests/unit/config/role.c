@@ -70,9 +70,9 @@ static int tear_down(void **state)
 
 static void builtin_roles_are_complete_and_small(void **state)
 {
-    static const char *const names[] = {"orchestrator", "explorer",         "implementer",    "ci_runner",
-                                        "reviewer",     "security_auditor", "qa_test_author", "release_manager",
-                                        "default",      "worker"};
+    static const char *const names[] = {
+        "orchestrator",     "explorer",       "implementer",     "ci_runner", "reviewer",
+        "security_auditor", "qa_test_author", "release_manager", "default",   "worker"};
     struct fixture *f = *state;
 
     open_registry(f);
@@ -88,11 +88,13 @@ static void builtin_roles_are_complete_and_small(void **state)
     }
     assert_string_equal(role_registry_get(f->r, "reviewer", NULL)->sandbox_mode, "read-only");
     assert_string_equal(role_registry_get(f->r, "implementer", NULL)->isolation, "worktree");
-    assert_non_null(strstr(role_registry_get(f->r, "reviewer", NULL)->developer_instructions, "submit_review"));
-    assert_non_null(strstr(role_registry_get(f->r, "orchestrator", NULL)->developer_instructions,
-                           "- [ ] **T1** Accept leap days in `date_parse`\n  - files: `src/date.c`, "
-                           "`tests/test_date.c`\n  - needs: none\n  - accept: `make check` passes `leap_day`\n"
-                           "  - role: implementer\n"));
+    assert_non_null(
+        strstr(role_registry_get(f->r, "reviewer", NULL)->developer_instructions, "submit_review"));
+    assert_non_null(
+        strstr(role_registry_get(f->r, "orchestrator", NULL)->developer_instructions,
+               "- [ ] **T1** Accept leap days in `date_parse`\n  - files: `src/date.c`, "
+               "`tests/test_date.c`\n  - needs: none\n  - accept: `make check` passes `leap_day`\n"
+               "  - role: implementer\n"));
 }
 
 static void declared_role_takes_everything_its_file_says(void **state)
@@ -101,14 +103,16 @@ static void declared_role_takes_everything_its_file_says(void **state)
     const struct role *role;
     struct error err = {0};
 
-    write_file(f, "config.toml", "[agents.reviewer]\ndescription = \"table\"\nconfig_file = \"roles/r.toml\"\n"
-                                 "nickname_candidates = [\"Rex\"]\n");
+    write_file(f, "config.toml",
+               "[agents.reviewer]\ndescription = \"table\"\nconfig_file = \"roles/r.toml\"\n"
+               "nickname_candidates = [\"Rex\"]\n");
     write_file(f, "cadre.toml", "[roles.reviewer]\nrunner = \"codex\"\nisolation = \"worktree\"\n");
-    write_file(f, "roles/r.toml",
-               "description = \"file\"\ndeveloper_instructions = \"be strict\"\nmodel = \"m\"\n"
-               "model_reasoning_effort = \"high\"\nsandbox_mode = \"read-only\"\napproval_policy = \"never\"\n"
-               "web_search = \"live\"\n[mcp_servers.docs]\ncommand = \"docs\"\n"
-               "[[skills.config]]\npath = \"s\"\nenabled = false\n");
+    write_file(
+        f, "roles/r.toml",
+        "description = \"file\"\ndeveloper_instructions = \"be strict\"\nmodel = \"m\"\n"
+        "model_reasoning_effort = \"high\"\nsandbox_mode = \"read-only\"\napproval_policy = \"never\"\n"
+        "web_search = \"live\"\n[mcp_servers.docs]\ncommand = \"docs\"\n"
+        "[[skills.config]]\npath = \"s\"\nenabled = false\n");
     open_registry(f);
     role = role_registry_get(f->r, "reviewer", &err);
     assert_non_null(role);
@@ -134,12 +138,14 @@ static void role_file_is_read_again_only_when_it_changed(void **state)
     struct fixture *f = *state;
     const struct role *first, *second;
 
-    write_file(f, "agents/scout.toml", "name = \"scout\"\ndescription = \"d\"\ndeveloper_instructions = \"one\"\n");
+    write_file(f, "agents/scout.toml",
+               "name = \"scout\"\ndescription = \"d\"\ndeveloper_instructions = \"one\"\n");
     open_registry(f);
     first = role_registry_get(f->r, "scout", NULL);
     assert_string_equal(first->developer_instructions, "one");
     assert_ptr_equal(role_registry_get(f->r, "scout", NULL), first);
-    write_file(f, "agents/scout.toml", "name = \"scout\"\ndescription = \"d\"\ndeveloper_instructions = \"two!\"\n");
+    write_file(f, "agents/scout.toml",
+               "name = \"scout\"\ndescription = \"d\"\ndeveloper_instructions = \"two!\"\n");
     second = role_registry_get(f->r, "scout", NULL);
     assert_string_equal(second->developer_instructions, "two!");
 }
@@ -184,7 +190,8 @@ static void discovered_file_may_carry_another_name(void **state)
     struct fixture *f = *state;
     struct error err = {0};
 
-    write_file(f, "agents/team/file.toml", "name = \"poet\"\ndescription = \"d\"\ndeveloper_instructions = \"x\"\n");
+    write_file(f, "agents/team/file.toml",
+               "name = \"poet\"\ndescription = \"d\"\ndeveloper_instructions = \"x\"\n");
     write_file(f, "agents/half.toml", "name = \"half\"\ndescription = \"d\"\n");
     open_registry(f);
     assert_string_equal(role_registry_get(f->r, "poet", &err)->description, "d");
@@ -197,9 +204,11 @@ static void two_roles_of_one_name_in_one_layer_are_said(void **state)
 {
     struct fixture *f = *state;
 
-    write_file(f, "config.toml", "[agents.twin]\ndescription = \"x\"\nconfig_file = \"agents/a/twin.toml\"\n");
+    write_file(f, "config.toml",
+               "[agents.twin]\ndescription = \"x\"\nconfig_file = \"agents/a/twin.toml\"\n");
     write_file(f, "agents/a/twin.toml", "description = \"declared\"\ndeveloper_instructions = \"x\"\n");
-    write_file(f, "agents/b/twin.toml", "name = \"twin\"\ndescription = \"x\"\ndeveloper_instructions = \"x\"\n");
+    write_file(f, "agents/b/twin.toml",
+               "name = \"twin\"\ndescription = \"x\"\ndeveloper_instructions = \"x\"\n");
     open_registry(f);
     assert_int_equal(role_registry_warnings(f->r)->len, 1);
     assert_non_null(strstr(role_registry_warnings(f->r)->items[0], "b/twin.toml: a second role"));
@@ -237,7 +246,8 @@ static void check_reads_all_and_counts_the_bad(void **state)
     struct str_list problems = {0};
 
     write_file(f, "agents/bad.toml", "x");
-    write_file(f, "agents/good.toml", "name = \"good\"\ndescription = \"d\"\ndeveloper_instructions = \"x\"\n");
+    write_file(f, "agents/good.toml",
+               "name = \"good\"\ndescription = \"d\"\ndeveloper_instructions = \"x\"\n");
     open_registry(f);
     assert_int_equal(role_registry_check(f->r, &problems), 1);
     assert_int_equal(problems.len, 1);
