@@ -122,8 +122,8 @@ static enum budget_answer check_budget(const struct budget *b, int64_t tokens, i
         return worst;
     if (by_tokens == BUDGET_REFUSED)
         error_set(err, ERROR_LIMIT,
-                  "the token budget of %s is used up: %lld of %lld spent, the next request may need %lld", b->name,
-                  (long long)spent_tokens(b), (long long)l->max_tokens, (long long)tokens);
+                  "the token budget of %s is used up: %lld of %lld spent, the next request may need %lld",
+                  b->name, (long long)spent_tokens(b), (long long)l->max_tokens, (long long)tokens);
     else if (by_cost == BUDGET_REFUSED)
         error_set(err, ERROR_LIMIT,
                   "the money budget of %s is used up: $%.4f of $%.4f spent, the next request may cost $%.4f",

@@ -14,7 +14,7 @@
 
 struct budget;
 
-struct budget_limits { /* 0: no limit */
+struct budget_limits {  /* 0: no limit */
     int64_t max_tokens; /* input and output together */
     int64_t max_cost_microusd;
     int64_t max_requests;

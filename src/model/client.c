@@ -20,6 +20,7 @@
 #include "io/http_client.h"
 #include "io/loop.h"
 #include "model/budget.h"
+#include "model/cassette.h"
 #include "model/limiter.h"
 #include "model/price.h"
 #include "model/provider.h"
@@ -30,14 +31,14 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define ERROR_BODY_MAX_BYTES 65536
-#define CLOSING_MS 50
-#define BUDGET_POLL_MS 100
+#define ERROR_BODY_MAX_BYTES  65536
+#define CLOSING_MS            50
+#define BUDGET_POLL_MS        100
 #define DEFAULT_OUTPUT_TOKENS 32000
 /* Fewer are not worth a request. */
-#define MIN_OUTPUT_TOKENS 2048
-#define BACKOFF_BASE_MS 200
-#define BACKOFF_CAP_MS 20000
+#define MIN_OUTPUT_TOKENS    2048
+#define BACKOFF_BASE_MS      200
+#define BACKOFF_CAP_MS       20000
 #define CONGESTION_SPREAD_MS 20
 /* A rate limit is back-pressure, not a defect: it may be met more often than other failures. */
 #define CONGESTION_RETRY_FACTOR 4
@@ -62,7 +63,7 @@ struct model_call {
     bool has_price;
     int64_t asked_output_tokens, wanted_output_tokens; /* by the caller; at most */
     struct error refusal;                              /* of the budget */
-    struct usage attempt_usage; /* of the attempt under way, for the budget */
+    struct usage attempt_usage;                        /* of the attempt under way, for the budget */
     struct provider_wait *wait;
     char *token;
     struct http_request *request;
@@ -139,6 +140,34 @@ void model_call_cancel(struct model_call *call)
         free_call(call);
 }
 
+/* Keeps the exchange in the provider's cassette. The conversation is still as it was sent. */
+static void record(struct model_call *call, const struct error *err)
+{
+    struct cassette_recorder *recorder = provider_recorder(call->provider);
+    struct cassette_exchange exchange = {
+        .wire = call->wire->api,
+        .role = call->options.role,
+        .task = call->options.task,
+        .attempt = call->options.attempt,
+        .answer = err == NULL ? &call->reader->answer : NULL,
+        .error = err,
+    };
+    struct buf body = BUF_INIT;
+    const char *bytes;
+    size_t n;
+
+    if (recorder == NULL || call->attempts == 0)
+        return; /* not asked for, or nothing was sent */
+    bytes = conversation_bytes(call->conversation, &n);
+    buf_append(&body, call->head.data, call->head.len);
+    buf_append(&body, bytes, n - call->trim_bytes);
+    buf_append(&body, call->tail.data, call->tail.len);
+    exchange.body = body.data;
+    exchange.body_len = body.len;
+    cassette_record(recorder, &exchange);
+    buf_free(&body);
+}
+
 static void finish(struct model_call *call, const struct error *err)
 {
     struct wire_answer *answer = call->reader != NULL ? &call->reader->answer : NULL;
@@ -147,6 +176,7 @@ static void finish(struct model_call *call, const struct error *err)
     limiter_release(call->slot, LIMITER_DONE, -1);
     call->slot = NULL;
     settle(call);
+    record(call, err);
     enter(call);
     conversation_unlock(call->conversation);
     call->is_unlocked = true;
@@ -371,8 +401,8 @@ static void on_http_done(void *data, const struct error *err)
         (err == NULL || call->reader->answer.failure.kind != FAILURE_STREAM)) {
         conclude(call);
     } else if (err != NULL) {
-        struct failure failure = {.kind = call->is_stream ? FAILURE_STREAM : FAILURE_CONNECTION,
-                                  .retry_after_ms = -1, .err = *err};
+        struct failure failure = {
+            .kind = call->is_stream ? FAILURE_STREAM : FAILURE_CONNECTION, .retry_after_ms = -1, .err = *err};
 
         error_wrap(&failure.err, "provider %s", provider_id(call->provider));
         if (failure.err.code == ERROR_IO || failure.err.code == ERROR_NOT_FOUND)
@@ -454,9 +484,9 @@ static void send_request(struct model_call *call)
     call->is_stream = false;
     call->has_body = false;
     call->asked_delay_ms = -1;
-    call->reader = wire_reader_create(call->wire, provider_id(call->provider),
-                                      call->options.watch_deltas ? call->events.on_text_delta : NULL,
-                                      call->data);
+    call->reader =
+        wire_reader_create(call->wire, provider_id(call->provider),
+                           call->options.watch_deltas ? call->events.on_text_delta : NULL, call->data);
     call->request = http_request_start(call->http, &options, &err);
 out:
     str_list_finish(&headers);
@@ -508,12 +538,11 @@ static enum budget_answer reserve(struct model_call *call, struct error *err)
         output = left;
     worst = (struct usage){.input_tokens = input, .output_tokens = output};
     /* Where a limit holds, the answer is bounded by the request itself, so that the worst case is one. */
-    call->options.max_output_tokens = tokens_left < INT64_MAX || budget_limits_cost(budget)
-                                          ? output
-                                          : call->asked_output_tokens;
+    call->options.max_output_tokens =
+        tokens_left < INT64_MAX || budget_limits_cost(budget) ? output : call->asked_output_tokens;
     return budget_reserve(budget, input + output,
-                          call->has_price ? price_cost_microusd(&call->price, &worst) : 0,
-                          &call->reservation, err);
+                          call->has_price ? price_cost_microusd(&call->price, &worst) : 0, &call->reservation,
+                          err);
 }
 
 static void on_admitted(void *data)
@@ -564,14 +593,14 @@ static void find_price(struct model_call *call)
             !provider_is_loopback(call->provider) || price_is_override(table, call->options.model);
     }
     call->asked_output_tokens = call->options.max_output_tokens;
-    call->wanted_output_tokens = call->asked_output_tokens > 0 ? call->asked_output_tokens
-                                 : known > 0 && known < DEFAULT_OUTPUT_TOKENS
-                                     ? known
-                                     : DEFAULT_OUTPUT_TOKENS;
+    call->wanted_output_tokens = call->asked_output_tokens > 0                ? call->asked_output_tokens
+                                 : known > 0 && known < DEFAULT_OUTPUT_TOKENS ? known
+                                                                              : DEFAULT_OUTPUT_TOKENS;
 }
 
 struct model_call *model_call_start(struct loop *loop, struct http_client *http, struct provider *provider,
-                                    struct conversation *conversation, const struct model_call_options *options,
+                                    struct conversation *conversation,
+                                    const struct model_call_options *options,
                                     const struct model_call_events *events, void *data)
 {
     struct model_call *call = xcalloc(1, sizeof *call);

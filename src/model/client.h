@@ -19,8 +19,8 @@
 
 struct loop;
 struct http_client;
-struct provider;   /* model/provider.h: base_url, headers, key, wire, retry limits, limiter */
-struct budget;     /* model/budget.h */
+struct provider; /* model/provider.h: base_url, headers, key, wire, retry limits, limiter */
+struct budget;   /* model/budget.h */
 struct model_call;
 
 enum item_kind { ITEM_MESSAGE, ITEM_REASONING, ITEM_TOOL_CALL, ITEM_OTHER };
@@ -40,16 +40,16 @@ enum call_priority { CALL_PRIORITY_HIGH, CALL_PRIORITY_NORMAL }; /* high: orches
 
 struct model_call_options {
     const char *model;
-    const char *reasoning_effort;  /* NULL: not sent */
-    const char *output_schema;     /* JSON schema text for structured output, or NULL */
-    int64_t max_output_tokens;     /* 0: the default */
+    const char *reasoning_effort; /* NULL: not sent */
+    const char *output_schema;    /* JSON schema text for structured output, or NULL */
+    int64_t max_output_tokens;    /* 0: the default */
     enum call_priority priority;
-    struct budget *budget;         /* NULL: unbounded; else reserved before each request */
-    bool watch_deltas;             /* on_text_delta is wanted; else deltas are not parsed */
-    const char *thread_id;         /* headers session-id / thread-id, cache key, fairness */
-    const char *role;              /* for mock scripts and logs: header x-cadre-role */
-    const char *task;              /* x-cadre-task, may be NULL */
-    int attempt;                   /* x-cadre-attempt */
+    struct budget *budget; /* NULL: unbounded; else reserved before each request */
+    bool watch_deltas;     /* on_text_delta is wanted; else deltas are not parsed */
+    const char *thread_id; /* headers session-id / thread-id, cache key, fairness */
+    const char *role;      /* for mock scripts and logs: header x-cadre-role */
+    const char *task;      /* x-cadre-task, may be NULL */
+    int attempt;           /* x-cadre-attempt */
 };
 
 struct model_call_events {
@@ -66,7 +66,8 @@ struct model_call_events {
 };
 
 struct model_call *model_call_start(struct loop *loop, struct http_client *http, struct provider *provider,
-                                    struct conversation *conversation, const struct model_call_options *options,
+                                    struct conversation *conversation,
+                                    const struct model_call_options *options,
                                     const struct model_call_events *events, void *data);
 void model_call_cancel(struct model_call *call); /* no callback any more; frees; NULL is fine */
 

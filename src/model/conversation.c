@@ -37,8 +37,8 @@ struct conversation *conversation_create(enum wire_api wire, const char *instruc
     c->instructions = xstrdup(instructions);
     c->tools = xstrdup(tools_json);
     c->cache_key = xstrdup(cache_key);
-    c->fixed_bytes = (instructions != NULL ? strlen(instructions) : 0) +
-                     (tools_json != NULL ? strlen(tools_json) : 0);
+    c->fixed_bytes =
+        (instructions != NULL ? strlen(instructions) : 0) + (tools_json != NULL ? strlen(tools_json) : 0);
     return c;
 }
 

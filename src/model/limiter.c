@@ -18,25 +18,25 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define WINDOW_START 32.0
-#define WINDOW_MIN 1.0
-#define WINDOW_MAX 4096.0
-#define RATE_MIN 0.02 /* one request in 50 s */
-#define RATE_MAX 10000.0
-#define RATE_GROWTH_PER_S 0.02
+#define WINDOW_START           32.0
+#define WINDOW_MIN             1.0
+#define WINDOW_MAX             4096.0
+#define RATE_MIN               0.02 /* one request in 50 s */
+#define RATE_MAX               10000.0
+#define RATE_GROWTH_PER_S      0.02
 #define RATE_FAST_GROWTH_PER_S 0.5 /* until the second 429 shows the bound from above */
-#define RATE_STEP_BACK 0.93
-#define RATE_STEP_LEAST 0.985
-#define RATE_STEP_MOST 0.85
-#define RATE_MARGIN 0.98
-#define LATE_TIMER_US 3000 /* made up for by the next request */
-#define ACCEPTED_KEPT 64
-#define MEASURE_SPAN_US 10000000
-#define PAUSE_BASE_MS 500
-#define PAUSE_CAP_MS 30000
-#define HEADER_PAUSE_MAX_MS 60000
-#define KEEP_LEARNT_MS (24LL * 60 * 60 * 1000)
-#define STATE_MAX_BYTES (1 << 20)
+#define RATE_STEP_BACK         0.93
+#define RATE_STEP_LEAST        0.985
+#define RATE_STEP_MOST         0.85
+#define RATE_MARGIN            0.98
+#define LATE_TIMER_US          3000 /* made up for by the next request */
+#define ACCEPTED_KEPT          64
+#define MEASURE_SPAN_US        10000000
+#define PAUSE_BASE_MS          500
+#define PAUSE_CAP_MS           30000
+#define HEADER_PAUSE_MAX_MS    60000
+#define KEEP_LEARNT_MS         (24LL * 60 * 60 * 1000)
+#define STATE_MAX_BYTES        (1 << 20)
 
 struct limiter_slot {
     struct limiter *limiter;
@@ -59,7 +59,7 @@ struct limiter {
     double shown_window;  /* at the last change that was reported */
     double rate;          /* a second; 0: no bound */
     bool rate_grows_fast;
-    bool rate_was_short;  /* a request waited for the rate since it last grew */
+    bool rate_was_short; /* a request waited for the rate since it last grew */
     int64_t rate_grown_us;
     int64_t next_send_us;
     int64_t pause_until_us;
@@ -114,7 +114,8 @@ void limiter_persist(struct limiter *l, const char *path)
     json_t *root = read_state(path);
     const json_t *mine = json_object_get(root, l->name);
     int64_t age_ms = clock_wall_ms() - json_get_int(mine, "saved_ms", 0);
-    double window = json_get_number(mine, "window", 0), rate = json_get_number(mine, "requests_per_second", 0);
+    double window = json_get_number(mine, "window", 0),
+           rate = json_get_number(mine, "requests_per_second", 0);
 
     free(l->state_path);
     l->state_path = xstrdup(path);
@@ -306,7 +307,8 @@ struct limiter_state limiter_state(const struct limiter *l)
 }
 
 void limiter_on_change(struct limiter *l,
-                       void (*cb)(void *data, const struct limiter_state *state, const char *reason), void *data)
+                       void (*cb)(void *data, const struct limiter_state *state, const char *reason),
+                       void *data)
 {
     l->on_change = cb;
     l->change_data = data;

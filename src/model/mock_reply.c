@@ -125,7 +125,8 @@ static struct usage reply_usage(const struct mock_reply *reply, const struct moc
     bytes += reply->message != NULL ? strlen(reply->message) : 0;
     bytes += reply->reasoning != NULL ? strlen(reply->reasoning) : 0;
     for (size_t i = 0; i < reply->call_count; i++)
-        bytes += strlen(reply->calls[i].arguments != NULL ? reply->calls[i].arguments : reply->calls[i].input);
+        bytes +=
+            strlen(reply->calls[i].arguments != NULL ? reply->calls[i].arguments : reply->calls[i].input);
     usage.input_tokens = (int64_t)(request->body_bytes / 4 + 1);
     usage.cached_input_tokens = request->turn > 0 ? usage.input_tokens * 3 / 4 : 0;
     usage.output_tokens = (int64_t)(bytes / 4 + 1);
@@ -219,8 +220,8 @@ static void responses_message(struct writer *w, const char *text, bool is_last)
 static void responses_call(struct writer *w, const struct mock_call *call)
 {
     bool is_custom = call->input != NULL && is_custom_tool(w->request, call->name);
-    char *text = is_custom ? mock_fill_template(call->input, w->request, false)
-                           : call_arguments(call, w->request);
+    char *text =
+        is_custom ? mock_fill_template(call->input, w->request, false) : call_arguments(call, w->request);
     const char *dot = strrchr(call->name, '.');
 
     responses_item_begin(w, "response.output_item.done", is_custom ? "custom_tool_call" : "function_call",
@@ -357,10 +358,11 @@ static void chat_arguments_delta(struct writer *w, const char *piece, size_t n)
 static void write_chat(struct writer *w, const struct mock_reply *reply, const struct usage *usage,
                        const char *message, const char *reasoning)
 {
-    const char *finish = reply->incomplete != NULL
-                             ? (strcmp(reply->incomplete, "content_filter") == 0 ? "content_filter" : "length")
-                         : reply->call_count > 0 ? "tool_calls"
-                                                 : "stop";
+    const char *finish =
+        reply->incomplete != NULL
+            ? (strcmp(reply->incomplete, "content_filter") == 0 ? "content_filter" : "length")
+        : reply->call_count > 0 ? "tool_calls"
+                                : "stop";
 
     chat_delta_begin(w);
     jw_pair_string(&w->json, "role", "assistant");

@@ -6,13 +6,14 @@
 #include "base/file.h"
 #include "base/json.h"
 #include "base/str.h"
+#include "model/cassette.h"
 
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
 
 #define SCRIPT_MAX_BYTES ((size_t)64 << 20)
-#define RULES_MAX 100000
+#define RULES_MAX        100000
 
 /* Where in the script we are, for errors. */
 struct place {
@@ -37,7 +38,8 @@ static int bad(const struct place *at, struct error *err, const char *fmt, ...)
 }
 
 /* Every key of OBJECT is one of KEYS, or an error. */
-static int check_keys(const json_t *object, const char *const *keys, const struct place *at, struct error *err)
+static int check_keys(const json_t *object, const char *const *keys, const struct place *at,
+                      struct error *err)
 {
     const char *key;
     json_t *value;
@@ -159,9 +161,20 @@ static int read_reply(struct mock_rule *rule, const json_t *object, struct place
 
 static int read_fault(struct mock_rule *rule, const json_t *object, struct place *at, struct error *err)
 {
-    static const char *const keys[] = {"status",  "retry_after",     "body",  "cut_after_bytes",
-                                       "cut_after_events", "hang_after_events", "delay_ms", "dribble",
-                                       "malformed_event",  "close",  "overloaded", "times", "once", NULL};
+    static const char *const keys[] = {"status",
+                                       "retry_after",
+                                       "body",
+                                       "cut_after_bytes",
+                                       "cut_after_events",
+                                       "hang_after_events",
+                                       "delay_ms",
+                                       "dribble",
+                                       "malformed_event",
+                                       "close",
+                                       "overloaded",
+                                       "times",
+                                       "once",
+                                       NULL};
     struct mock_fault *f = &rule->fault;
     const json_t *body = json_object_get(object, "body");
     bool only_slow;
@@ -194,7 +207,7 @@ static int read_fault(struct mock_rule *rule, const json_t *object, struct place
 
 static int read_rule(struct mock_rule *rule, const json_t *object, struct place *at, struct error *err)
 {
-    static const char *const keys[] = {"match", "reply", "fault", NULL};
+    static const char *const keys[] = {"match", "reply", "fault", "input", NULL};
     const json_t *match = json_object_get(object, "match");
     const json_t *reply = json_object_get(object, "reply");
     const json_t *fault = json_object_get(object, "fault");
@@ -203,6 +216,7 @@ static int read_rule(struct mock_rule *rule, const json_t *object, struct place 
     at->part = "";
     if (check_keys(object, keys, at, err) < 0)
         return -1;
+    rule->input = copy_string(object, "input");
     if (match != NULL && read_match(rule, match, at, err) < 0)
         return -1;
     if (reply != NULL && read_reply(rule, reply, at, err) < 0)
@@ -277,6 +291,7 @@ void mock_script_destroy(struct mock_script *script)
         free(rule->model);
         free(rule->input_contains);
         free(rule->last_contains);
+        free(rule->input);
         free(rule->fault.body);
         free(rule->reply.message);
         free(rule->reply.reasoning);
@@ -360,24 +375,76 @@ void mock_request_finish(struct mock_request *request)
     FREE_NULL(request->cwd);
 }
 
-struct mock_rule *mock_script_match(const struct mock_script *script, const struct mock_request *request)
+static bool rule_matches(const struct mock_rule *rule, const struct mock_request *request)
 {
     const char *text = buf_cstr(&request->text);
 
+    return (rule->role == NULL || strcmp(rule->role, request->role) == 0) &&
+           (rule->task == NULL || strcmp(rule->task, request->task) == 0) &&
+           (rule->model == NULL || strcmp(rule->model, request->model) == 0) &&
+           (rule->attempt < 0 || rule->attempt == request->attempt) &&
+           (rule->turn < 0 || rule->turn == request->turn) && (rule->times < 0 || rule->used < rule->times) &&
+           (rule->input_contains == NULL || strstr(text, rule->input_contains) != NULL) &&
+           (rule->last_contains == NULL || strstr(text + request->last_offset, rule->last_contains) != NULL);
+}
+
+char *mock_rule_divergence(const struct mock_rule *rule, const struct mock_request *request)
+{
+    char *recorded, *here, *text = NULL;
+    size_t at = 0, from;
+
+    if (rule->input == NULL)
+        return NULL;
+    recorded = cassette_normalize(rule->input, NULL);
+    here = cassette_normalize(buf_cstr(&request->text) + request->last_offset, request->cwd);
+    while (recorded[at] != '\0' && recorded[at] == here[at])
+        at++;
+    if (recorded[at] != here[at]) {
+        from = at > 30 ? at - 30 : 0;
+        text = xasprintf(
+            "role '%s', task '%s', attempt %lld, turn %lld: the request differs from the recorded one "
+            "at byte %zu: recorded \"%.80s\", here \"%.80s\"",
+            request->role, request->task, (long long)request->attempt, (long long)request->turn, at,
+            recorded + from, here + from);
+    }
+    free(recorded);
+    free(here);
+    return text;
+}
+
+/* A cassette's exchanges are used once each, the one with the same input first. One that was used answers
+ * again when nothing else is left: a repeated request gets the same answer. */
+static struct mock_rule *match_cassette(const struct mock_script *script, const struct mock_request *request)
+{
+    struct mock_rule *unused = NULL, *used = NULL;
+
     for (size_t i = 0; i < script->rule_count; i++) {
         struct mock_rule *rule = &script->rules[i];
+        char *divergence;
 
-        if ((rule->role != NULL && strcmp(rule->role, request->role) != 0) ||
-            (rule->task != NULL && strcmp(rule->task, request->task) != 0) ||
-            (rule->model != NULL && strcmp(rule->model, request->model) != 0) ||
-            (rule->attempt >= 0 && rule->attempt != request->attempt) ||
-            (rule->turn >= 0 && rule->turn != request->turn) ||
-            (rule->times >= 0 && rule->used >= rule->times) ||
-            (rule->input_contains != NULL && strstr(text, rule->input_contains) == NULL) ||
-            (rule->last_contains != NULL && strstr(text + request->last_offset, rule->last_contains) == NULL))
+        if (!rule_matches(rule, request))
             continue;
-        return rule;
+        if (rule->used > 0) {
+            used = rule;
+            continue;
+        }
+        divergence = mock_rule_divergence(rule, request);
+        if (divergence == NULL)
+            return rule;
+        free(divergence);
+        if (unused == NULL)
+            unused = rule;
     }
+    return unused != NULL ? unused : used;
+}
+
+struct mock_rule *mock_script_match(const struct mock_script *script, const struct mock_request *request)
+{
+    if (script->is_cassette)
+        return match_cassette(script, request);
+    for (size_t i = 0; i < script->rule_count; i++)
+        if (rule_matches(&script->rules[i], request))
+            return &script->rules[i];
     return NULL;
 }
 

@@ -32,9 +32,9 @@ struct mock_reply {
 };
 
 struct mock_fault {
-    int status;           /* 0: none */
-    double retry_after_s; /* < 0: none */
-    char *body;           /* JSON text, or NULL */
+    int status;                                                   /* 0: none */
+    double retry_after_s;                                         /* < 0: none */
+    char *body;                                                   /* JSON text, or NULL */
     int64_t cut_after_bytes, cut_after_events, hang_after_events; /* -1: no */
     int64_t delay_ms;
     bool dribble, malformed_event, close, overloaded;
@@ -46,6 +46,7 @@ struct mock_rule {
     int64_t attempt, turn;                                      /* -1: any */
     int64_t times;                                              /* -1: any number */
     int64_t used, fault_used;
+    char *input; /* cassette: what was new in the recorded request; else NULL */
     bool has_fault, has_reply;
     struct mock_fault fault;
     struct mock_reply reply;
@@ -58,6 +59,8 @@ struct mock_script {
     double burst;
     int64_t latency_ms; /* before every answer */
     bool needs_text;    /* some rule looks into the input, or a template does */
+    bool is_cassette;   /* each rule is one recorded exchange (model/cassette.h) */
+    bool is_strict;     /* a request that differs from the recorded one is refused */
 };
 
 /* What a rule is matched against. */
@@ -66,10 +69,10 @@ struct mock_request {
     const char *role, *task, *model; /* "" when absent */
     int64_t attempt;                 /* -1: not said */
     int64_t turn;
-    struct buf text;      /* the input's texts, one a line */
-    size_t last_offset;   /* where those after the model's last answer begin */
-    char *cwd;            /* from <cwd>...</cwd> in the input, or NULL */
-    const json_t *tools;  /* borrowed from the body */
+    struct buf text;     /* the input's texts, one a line */
+    size_t last_offset;  /* where those after the model's last answer begin */
+    char *cwd;           /* from <cwd>...</cwd> in the input, or NULL */
+    const json_t *tools; /* borrowed from the body */
     size_t body_bytes;
 };
 
@@ -84,6 +87,9 @@ void mock_request_finish(struct mock_request *request);
 
 /* The first rule that matches, NULL when none does. Does not count. */
 struct mock_rule *mock_script_match(const struct mock_script *script, const struct mock_request *request);
+
+/* Cassette: where REQUEST differs from what RULE recorded, for people; NULL when it does not. Caller frees. */
+char *mock_rule_divergence(const struct mock_rule *rule, const struct mock_request *request);
 
 /* TEXT with {{cwd}}, {{role}}, {{task}}, {{attempt}}, {{turn}} and {{model}} filled in; AS_JSON: TEXT is JSON
  * and what is filled in is escaped. Caller frees. */

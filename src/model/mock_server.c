@@ -29,6 +29,7 @@ struct mock_server {
     int64_t refilled_us;
     int64_t answered[STATUS_MAX];
     int64_t total;
+    int64_t divergences;
 };
 
 /* An answer under way: waits, then writes the stream, all at once or in drops. */
@@ -77,7 +78,8 @@ static void log_request(struct mock_server *server, const struct http_exchange *
     buf_free(&line);
 }
 
-static void reply_error(struct http_exchange *exchange, unsigned status, const char *type, const char *message)
+static void reply_error(struct http_exchange *exchange, unsigned status, const char *type,
+                        const char *message)
 {
     struct buf body = BUF_INIT;
     struct json_writer w = {.out = &body};
@@ -263,6 +265,25 @@ static void refuse_unknown(struct mock_server *server, struct http_exchange *exc
     free(text);
 }
 
+/* Says where a request leaves its cassette. True when it was refused for that. */
+static bool refuse_divergence(struct mock_server *server, struct http_exchange *exchange,
+                              const struct mock_rule *rule, const struct mock_request *request)
+{
+    char *text = server->script->is_cassette ? mock_rule_divergence(rule, request) : NULL;
+    bool refuses = text != NULL && server->script->is_strict;
+
+    if (text != NULL) {
+        server->divergences++;
+        log_warning("cassette: %s", text);
+    }
+    if (refuses) {
+        log_request(server, exchange, request, 400, text);
+        reply_error(exchange, 400, "invalid_request_error", text);
+    }
+    free(text);
+    return refuses;
+}
+
 static void answer(struct mock_server *server, struct http_exchange *exchange, struct mock_request *request)
 {
     struct mock_rule *rule = mock_script_match(server->script, request);
@@ -270,6 +291,8 @@ static void answer(struct mock_server *server, struct http_exchange *exchange, s
     bool spoils;
 
     if (refuse_over_limit(server, exchange, request))
+        return;
+    if (rule != NULL && refuse_divergence(server, exchange, rule, request))
         return;
     if (rule != NULL && rule->has_fault && (rule->fault.times < 0 || rule->fault_used < rule->fault.times)) {
         rule->fault_used++;
@@ -279,10 +302,10 @@ static void answer(struct mock_server *server, struct http_exchange *exchange, s
         refuse_unknown(server, exchange, request);
         return;
     }
-    spoils = fault != NULL && (fault->close || fault->status != 0 || fault->overloaded ||
-                               fault->cut_after_bytes >= 0 || fault->cut_after_events >= 0 ||
-                               fault->hang_after_events >= 0);
-    if (!spoils)
+    spoils = fault != NULL &&
+             (fault->close || fault->status != 0 || fault->overloaded || fault->cut_after_bytes >= 0 ||
+              fault->cut_after_events >= 0 || fault->hang_after_events >= 0);
+    if (!spoils || server->script->is_cassette)
         rule->used++;
     if (fault != NULL && fault->close) {
         log_request(server, exchange, request, 0, "fault");
@@ -349,8 +372,9 @@ static void on_request(void *data, struct http_exchange *exchange)
         http_exchange_reply(exchange, 200, "application/json", models, sizeof models - 1);
     } else {
         log_request(server, exchange, NULL, 404, NULL);
-        reply_error(exchange, 404, "not_found_error",
-                    "the mock serves POST .../responses, .../chat/completions, .../messages and GET .../models");
+        reply_error(
+            exchange, 404, "not_found_error",
+            "the mock serves POST .../responses, .../chat/completions, .../messages and GET .../models");
     }
 }
 
@@ -395,6 +419,11 @@ const char *mock_server_base_url(const struct mock_server *server)
 int64_t mock_server_answered(const struct mock_server *server, int status)
 {
     return status == 0 ? server->total : server->answered[status];
+}
+
+int64_t mock_server_divergences(const struct mock_server *server)
+{
+    return server->divergences;
 }
 
 void mock_server_destroy(struct mock_server *server)

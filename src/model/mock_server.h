@@ -28,6 +28,8 @@ uint16_t mock_server_port(const struct mock_server *server);
 const char *mock_server_base_url(const struct mock_server *server);
 /* Requests answered so far with a status of STATUS; 0: all. */
 int64_t mock_server_answered(const struct mock_server *server, int status);
+/* Requests that differed from the cassette. */
+int64_t mock_server_divergences(const struct mock_server *server);
 void mock_server_destroy(struct mock_server *server); /* NULL is fine */
 
 #endif

@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define USD(x) ((int64_t)((x) * 1000000 + 0.5))
+#define USD(x) ((int64_t)((x)*1000000 + 0.5))
 
 /* List prices of a million tokens: input, cached input, cache write, output; window; longest answer. */
 static const struct {

@@ -18,11 +18,11 @@
 #include <string.h>
 
 #define DEFAULT_REQUEST_RETRIES 4
-#define DEFAULT_STREAM_RETRIES 5
+#define DEFAULT_STREAM_RETRIES  5
 #define DEFAULT_IDLE_TIMEOUT_MS 300000
-#define RETRIES_MAX 100
-#define TOKEN_MAX_BYTES 65536
-#define ANTHROPIC_VERSION "2023-06-01"
+#define RETRIES_MAX             100
+#define TOKEN_MAX_BYTES         65536
+#define ANTHROPIC_VERSION       "2023-06-01"
 
 struct provider_wait {
     struct provider *provider;
@@ -34,7 +34,8 @@ struct provider_wait {
 struct provider {
     struct loop *loop;
     struct limiter *limiter;
-    const struct price_table *prices; /* borrowed */
+    const struct price_table *prices;   /* borrowed */
+    struct cassette_recorder *recorder; /* borrowed */
     char *id;
     char *base_url; /* no trailing slash */
     char *query;    /* "a=b&c=d" or NULL */
@@ -42,7 +43,7 @@ struct provider {
     char *env_key;
     char *env_key_instructions;
     char *bearer_token;
-    bool uses_codex_login; /* requires_openai_auth: the key may stand in $CODEX_HOME/auth.json */
+    bool uses_codex_login;       /* requires_openai_auth: the key may stand in $CODEX_HOME/auth.json */
     struct str_list headers;     /* "Name: value" */
     struct str_list env_headers; /* "Name: VARIABLE" */
     int request_max_retries;
@@ -202,8 +203,8 @@ struct provider *provider_create_builtin(struct loop *loop, const char *id)
 
     for (size_t i = 0; i < sizeof builtins / sizeof builtins[0]; i++)
         if (strcmp(id, builtins[i].id) == 0) {
-            struct provider *p = provider_create_simple(loop, id, builtins[i].base_url, builtins[i].wire,
-                                                        builtins[i].env_key);
+            struct provider *p =
+                provider_create_simple(loop, id, builtins[i].base_url, builtins[i].wire, builtins[i].env_key);
 
             p->uses_codex_login = i == 0;
             apply_environment_url(p);
@@ -266,6 +267,16 @@ int provider_stream_max_retries(const struct provider *p)
 struct limiter *provider_limiter(struct provider *p)
 {
     return p->limiter;
+}
+
+void provider_set_recorder(struct provider *p, struct cassette_recorder *recorder)
+{
+    p->recorder = recorder;
+}
+
+struct cassette_recorder *provider_recorder(const struct provider *p)
+{
+    return p->recorder;
 }
 
 void provider_set_prices(struct provider *p, const struct price_table *table)
@@ -371,8 +382,10 @@ static int find_key(const struct provider *p, const char *token, char **key, str
     for (const char *c = *key; *c != '\0'; c++)
         if ((unsigned char)*c <= 0x20 || (unsigned char)*c >= 0x7f) {
             FREE_NULL(*key);
-            error_set(err, ERROR_AUTH, "provider %s: the key contains a space, line break or other character "
-                      "that a header cannot carry", p->id);
+            error_set(err, ERROR_AUTH,
+                      "provider %s: the key contains a space, line break or other character "
+                      "that a header cannot carry",
+                      p->id);
             return error_hint(err, "%s", p->hint);
         }
     return 0;

@@ -14,6 +14,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+struct cassette_recorder;
 struct http_client;
 struct limiter;
 struct loop;
@@ -48,6 +49,10 @@ struct limiter *provider_limiter(struct provider *provider);
  * TABLE itself says has a price. */
 void provider_set_prices(struct provider *provider, const struct price_table *table);
 const struct price_table *provider_prices(const struct provider *provider);
+
+/* Every exchange is recorded there (model/cassette.h); borrowed, NULL (the start): none. */
+void provider_set_recorder(struct provider *provider, struct cassette_recorder *recorder);
+struct cassette_recorder *provider_recorder(const struct provider *provider);
 
 /* base_url + PATH ("/responses") + the configured query; caller frees. */
 char *provider_url(const struct provider *provider, const char *path);

@@ -13,7 +13,7 @@
 #include <time.h>
 
 #define RETRY_AFTER_MAX_MS (60 * 60 * 1000)
-#define MESSAGE_MAX 600
+#define MESSAGE_MAX        600
 
 bool failure_is_retryable(enum failure_kind kind)
 {
@@ -275,9 +275,9 @@ static bool read_span(const char **p, double *ms)
     static const struct {
         const char *unit;
         double ms;
-    } units[] = {{"milliseconds", 1}, {"millisecond", 1}, {"ms", 1},        {"seconds", 1000},
-                 {"second", 1000},    {"secs", 1000},     {"sec", 1000},    {"minutes", 60000},
-                 {"minute", 60000},   {"mins", 60000},    {"min", 60000},   {"hours", 3600000},
+    } units[] = {{"milliseconds", 1}, {"millisecond", 1}, {"ms", 1},         {"seconds", 1000},
+                 {"second", 1000},    {"secs", 1000},     {"sec", 1000},     {"minutes", 60000},
+                 {"minute", 60000},   {"mins", 60000},    {"min", 60000},    {"hours", 3600000},
                  {"hour", 3600000},   {"days", 86400000}, {"day", 86400000}, {"s", 1000},
                  {"m", 60000},        {"h", 3600000},     {"d", 86400000}};
     const char *s = *p;

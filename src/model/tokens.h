@@ -8,7 +8,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-struct token_estimator { /* zeroed memory is a fresh one */
+struct token_estimator {  /* zeroed memory is a fresh one */
     int64_t known_tokens; /* reported for the first known_bytes; 0: nothing reported yet */
     size_t known_bytes;
     double bytes_per_token;

@@ -29,12 +29,12 @@ struct wire_item {
 
 /* What a stream has given so far. */
 struct wire_answer {
-    struct vec items;         /* struct wire_item * */
-    struct buf history;       /* wire form for the conversation; see conversation_add_answer() */
-    struct usage usage;       /* requests stays 0 */
-    char *incomplete_reason;  /* "max_output_tokens", "content_filter", ... */
-    struct failure failure;   /* kind FAILURE_NONE unless the stream said that it failed */
-    bool is_complete;         /* the API said that this is all */
+    struct vec items;        /* struct wire_item * */
+    struct buf history;      /* wire form for the conversation; see conversation_add_answer() */
+    struct usage usage;      /* requests stays 0 */
+    char *incomplete_reason; /* "max_output_tokens", "content_filter", ... */
+    struct failure failure;  /* kind FAILURE_NONE unless the stream said that it failed */
+    bool is_complete;        /* the API said that this is all */
 };
 
 struct wire_reader;
@@ -55,11 +55,12 @@ struct wire_ops {
     /* A request body is HEAD, the conversation's bytes without the last N, TAIL. Returns N (Messages: the
      * end of the last block, so that the tail can add a cache mark to it). */
     size_t (*write_request)(struct buf *head, struct buf *tail, const struct conversation *conversation,
-                          const struct model_call_options *options);
+                            const struct model_call_options *options);
 
     size_t state_size; /* of the reader's private part, zeroed at the start */
     /* One event of the stream; EVENT is its name or "". Sets answer.is_complete or .failure when it is over. */
-    void (*read_event)(struct wire_reader *reader, void *state, const char *event, const char *data, size_t n);
+    void (*read_event)(struct wire_reader *reader, void *state, const char *event, const char *data,
+                       size_t n);
     /* The connection ended: what may still be made of what came (a final flush). */
     void (*read_end)(struct wire_reader *reader, void *state);
     void (*state_finish)(void *state);
@@ -98,6 +99,5 @@ struct wire_item *wire_answer_add(struct wire_answer *answer, enum item_kind kin
 /* Drops what came so far (a proxy started the answer again). */
 void wire_answer_reset(struct wire_answer *answer);
 void wire_answer_finish(struct wire_answer *answer);
-
 
 #endif

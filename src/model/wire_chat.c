@@ -174,7 +174,8 @@ static struct chat_call *find_call(struct chat_state *s, const json_t *delta, si
     for (size_t i = 0; i < s->calls.len; i++) {
         call = s->calls.items[i];
         /* Some servers number every parallel call 0: a new id is a new call. */
-        if (call->index == index && (id == NULL || *id == '\0' || call->id == NULL || strcmp(call->id, id) == 0))
+        if (call->index == index &&
+            (id == NULL || *id == '\0' || call->id == NULL || strcmp(call->id, id) == 0))
             return call;
     }
     if (s->calls.len >= CALLS_MAX)

@@ -12,7 +12,7 @@
 #include <string.h>
 
 #define DEFAULT_MAX_TOKENS 32000
-#define BLOCKS_MAX 4096
+#define BLOCKS_MAX         4096
 
 static void write_message(struct buf *out, enum message_role role, const char *text)
 {
@@ -150,9 +150,9 @@ static void write_thinking_and_format(struct json_writer *w, const struct model_
     jw_object_begin(w);
     if (thinks && is_adaptive)
         jw_pair_string(w, "effort",
-                       strcmp(effort, "minimal") == 0 ? "low"
+                       strcmp(effort, "minimal") == 0                                 ? "low"
                        : strcmp(effort, "xhigh") == 0 || strcmp(effort, "ultra") == 0 ? "max"
-                                                                                     : effort);
+                                                                                      : effort);
     if (options->output_schema != NULL) {
         jw_key(w, "format");
         jw_object_begin(w);
@@ -354,8 +354,11 @@ static void add_delta(struct wire_reader *reader, struct messages_state *s, cons
     static const struct {
         const char *key;
         bool is_other;
-    } parts[] = {
-        {"text", false}, {"thinking", false}, {"partial_json", false}, {"signature", true}, {"content", true}};
+    } parts[] = {{"text", false},
+                 {"thinking", false},
+                 {"partial_json", false},
+                 {"signature", true},
+                 {"content", true}};
     const json_t *delta = json_object_get(root, "delta");
     struct block *block = find_block(s, json_get_int(root, "index", 0));
 
@@ -450,7 +453,8 @@ static void read_event(struct wire_reader *reader, void *state, const char *even
         wire_answer_reset(answer);
         take_usage(&answer->usage, json_object_get(json_object_get(root, "message"), "usage"));
     } else if (strcmp(type, "message_delta") == 0) {
-        const char *reason = json_string_value(json_object_get(json_object_get(root, "delta"), "stop_reason"));
+        const char *reason =
+            json_string_value(json_object_get(json_object_get(root, "delta"), "stop_reason"));
 
         take_usage(&answer->usage, json_object_get(root, "usage"));
         if (reason != NULL) {

@@ -51,8 +51,8 @@ static void write_tool_result(struct buf *out, const char *call_id, const char *
                               bool is_error)
 {
     (void)is_error; /* the API has no such mark: the output says it */
-    buf_printf(out, "{\"type\":\"%s\",\"call_id\":",
-               custom ? "custom_tool_call_output" : "function_call_output");
+    buf_printf(out,
+               "{\"type\":\"%s\",\"call_id\":", custom ? "custom_tool_call_output" : "function_call_output");
     json_append_string(out, call_id);
     buf_puts(out, ",\"output\":");
     json_append_string(out, output);

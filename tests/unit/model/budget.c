@@ -95,15 +95,16 @@ static void on_done(void *data, const struct usage *usage, const char *reason, c
 
 static void open_scene(struct scene *s, const struct budget_limits *limits)
 {
-    static const char script[] =
-        "{\"rules\":[{\"reply\":{\"message\":\"x\",\"usage\":{\"input_tokens\":1000,\"output_tokens\":500}}}]}";
+    static const char script[] = "{\"rules\":[{\"reply\":{\"message\":\"x\",\"usage\":{\"input_tokens\":1000,"
+                                 "\"output_tokens\":500}}}]}";
     struct error err = {0};
 
     memset(s, 0, sizeof *s);
     s->loop = loop_create();
     s->http = http_client_create(s->loop);
     s->server = mock_server_start(s->loop, mock_script_parse(script, strlen(script), "s", &err), 0, &err);
-    s->provider = provider_create_simple(s->loop, "mock", mock_server_base_url(s->server), WIRE_RESPONSES, NULL);
+    s->provider =
+        provider_create_simple(s->loop, "mock", mock_server_base_url(s->server), WIRE_RESPONSES, NULL);
     s->prices = price_table_create();
     price_table_set(s->prices, "priced", &(struct model_price){2000000, 0, 0, 8000000, 0, 0});
     provider_set_prices(s->provider, s->prices);
@@ -123,8 +124,8 @@ static void close_scene(struct scene *s)
 /* COUNT calls at once, each with a conversation of its own. */
 static void run_calls(struct scene *s, int count, const char *model, int64_t max_output_tokens)
 {
-    const struct model_call_options options = {.model = model, .budget = s->budget,
-                                               .max_output_tokens = max_output_tokens};
+    const struct model_call_options options = {
+        .model = model, .budget = s->budget, .max_output_tokens = max_output_tokens};
     const struct model_call_events events = {.on_done = on_done};
     struct conversation *conversations[16];
 

@@ -86,10 +86,15 @@ static const char tools_patch[] = "a patch";
 static void open_scene(struct scene *s, enum wire_api wire, const char *script)
 {
     const struct tool_schema tools[] = {
-        {.kind = TOOL_SCHEMA_FUNCTION, .name = "exec_command", .description = "runs",
+        {.kind = TOOL_SCHEMA_FUNCTION,
+         .name = "exec_command",
+         .description = "runs",
          .parameters = "{\"type\":\"object\",\"properties\":{\"cmd\":{\"type\":\"string\"}}}"},
-        {.kind = TOOL_SCHEMA_CUSTOM, .name = "apply_patch", .description = tools_patch,
-         .grammar_syntax = "lark", .grammar = "start: /.*/"},
+        {.kind = TOOL_SCHEMA_CUSTOM,
+         .name = "apply_patch",
+         .description = tools_patch,
+         .grammar_syntax = "lark",
+         .grammar = "start: /.*/"},
     };
     struct error err = {0};
     struct mock_script *parsed = mock_script_parse(script, strlen(script), "script", &err);
@@ -112,8 +117,12 @@ static void open_scene(struct scene *s, enum wire_api wire, const char *script)
 
 static void run_call(struct scene *s)
 {
-    const struct model_call_options options = {.model = "m", .reasoning_effort = "low", .thread_id = "thread-1",
-                                               .role = "implementer", .task = "T1", .attempt = 1,
+    const struct model_call_options options = {.model = "m",
+                                               .reasoning_effort = "low",
+                                               .thread_id = "thread-1",
+                                               .role = "implementer",
+                                               .task = "T1",
+                                               .attempt = 1,
                                                .watch_deltas = true};
     const struct model_call_events events = {on_delta, on_item, on_retry, on_done};
 
@@ -125,7 +134,8 @@ static void run_call(struct scene *s)
     error_clear(&s->err);
     s->call = model_call_start(s->loop, s->http, s->provider, s->conversation, &options, &events, s);
     while (s->done == 0)
-        if (!loop_run_once(s->loop, true) || ((s->cancel_in_delta || s->cancel_in_item) && s->items.len + s->deltas.len > 0))
+        if (!loop_run_once(s->loop, true) ||
+            ((s->cancel_in_delta || s->cancel_in_item) && s->items.len + s->deltas.len > 0))
             break;
 }
 
@@ -146,7 +156,8 @@ static const char two_turns[] =
     "\"reply\":{\"reasoning\":\"thinking\",\"message\":\"I look.\",\"tool_calls\":["
     "{\"name\":\"exec_command\",\"arguments\":{\"cmd\":\"ls {{task}}\"}},"
     "{\"name\":\"apply_patch\",\"input\":\"*** Begin Patch\\n*** End Patch\"}]}},"
-    "{\"match\":{\"turn\":1},\"reply\":{\"message\":\"All done, here is a longer text that takes more than one piece.\","
+    "{\"match\":{\"turn\":1},\"reply\":{\"message\":\"All done, here is a longer text that takes more than "
+    "one piece.\","
     "\"usage\":{\"input_tokens\":100,\"cached_input_tokens\":60,\"output_tokens\":20,"
     "\"reasoning_output_tokens\":5}}}]}";
 
@@ -176,8 +187,7 @@ static void a_call_carries_items_back_and_forth(enum wire_api wire, const char *
 static void responses_carries_items_back_and_forth(void **state)
 {
     (void)state;
-    a_call_carries_items_back_and_forth(WIRE_RESPONSES,
-                                        "call apply_patch* *** Begin Patch\n*** End Patch\n");
+    a_call_carries_items_back_and_forth(WIRE_RESPONSES, "call apply_patch* *** Begin Patch\n*** End Patch\n");
 }
 
 static void chat_carries_items_back_and_forth(void **state)
@@ -290,7 +300,8 @@ static void final_failures_are_not_retried(void **state)
     ends_with("{\"status\":400,\"times\":-1,\"body\":{\"error\":{\"message\":\"Unknown parameter\"}}}",
               ERROR_MODEL, "Unknown parameter", 0);
     ends_with("{\"status\":404,\"times\":-1}", ERROR_MODEL, "HTTP 404", 0);
-    ends_with("{\"status\":429,\"times\":-1,\"body\":{\"error\":{\"code\":\"insufficient_quota\",\"message\":\"m\"}}}",
+    ends_with("{\"status\":429,\"times\":-1,\"body\":{\"error\":{\"code\":\"insufficient_quota\",\"message\":"
+              "\"m\"}}}",
               ERROR_MODEL, "quota", 0);
     ends_with("{\"status\":200,\"body\":{\"hello\":1}}", ERROR_MODEL, "stream of events", 0);
     ends_with("{\"status\":500,\"times\":-1}", ERROR_MODEL, "after 3 attempts", 2);
@@ -302,7 +313,8 @@ static void a_request_no_rule_matches_is_refused_by_name(void **state)
     struct scene s;
 
     (void)state;
-    open_scene(&s, WIRE_RESPONSES, "{\"rules\":[{\"match\":{\"role\":\"reviewer\"},\"reply\":{\"message\":\"x\"}}]}");
+    open_scene(&s, WIRE_RESPONSES,
+               "{\"rules\":[{\"match\":{\"role\":\"reviewer\"},\"reply\":{\"message\":\"x\"}}]}");
     run_call(&s);
     assert_int_equal(s.err.code, ERROR_MODEL);
     assert_non_null(strstr(s.err.text, "role 'implementer', task 'T1', attempt 1, turn 0"));
@@ -363,7 +375,8 @@ static void cancelling_in_a_callback_is_safe(void **state)
         const struct model_call_options options = {.model = "m"};
         const struct model_call_events events = {.on_done = on_done};
 
-        model_call_cancel(model_call_start(s.loop, s.http, s.provider, s.conversation, &options, &events, &s));
+        model_call_cancel(
+            model_call_start(s.loop, s.http, s.provider, s.conversation, &options, &events, &s));
     }
     conversation_add_message(s.conversation, MESSAGE_USER, "free again");
     close_scene(&s);

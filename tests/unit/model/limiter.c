@@ -50,8 +50,8 @@ static void priorities_and_threads_take_turns(void **state)
     while (limiter_state(l).in_flight < window)
         loop_run_once(loop, true);
     for (int i = 0; i < 6; i++)
-        w[i].slot = limiter_acquire(l, i == 5 ? CALL_PRIORITY_HIGH : CALL_PRIORITY_NORMAL, w[i].name, admitted,
-                                    &w[i]);
+        w[i].slot = limiter_acquire(l, i == 5 ? CALL_PRIORITY_HIGH : CALL_PRIORITY_NORMAL, w[i].name,
+                                    admitted, &w[i]);
     for (unsigned i = 0; i < 6; i++) {
         limiter_release(first[i], LIMITER_DONE, -1);
         while (order.len < i + 1)
@@ -173,9 +173,9 @@ static void what_was_learnt_is_kept(void **state)
 
 /* --- A rate limit under load -------------------------------------------------------------------------- */
 
-#define THREADS 16
+#define THREADS       16
 #define REQUESTS_EACH 20
-#define RATE 50
+#define RATE          50
 
 struct crowd;
 struct member {
@@ -228,8 +228,8 @@ static void start_next(struct member *m)
 
 static void a_rate_limit_is_found_and_kept(void **state)
 {
-    char *script = xasprintf("{\"limits\":{\"requests_per_second\":%d},\"rules\":[{\"reply\":{\"message\":\"x\"}}]}",
-                             RATE);
+    char *script = xasprintf(
+        "{\"limits\":{\"requests_per_second\":%d},\"rules\":[{\"reply\":{\"message\":\"x\"}}]}", RATE);
     struct crowd c = {0};
     struct error err = {0};
     int64_t start, elapsed, refused, total;
@@ -257,13 +257,14 @@ static void a_rate_limit_is_found_and_kept(void **state)
     refused = mock_server_answered(c.server, 429) - c.settled_refused;
     total = mock_server_answered(c.server, 0) - c.settled_total;
     share = (double)refused / (double)total;
-    print_message("%d requests at %d/s: %.2f of the ideal %.0f ms; answered 429: %lld in all, %.1f %% after settling; "
-                  "window %u, %.1f requests/s, proposes %u threads\n",
-                  THREADS * REQUESTS_EACH, RATE, (double)elapsed / ideal_ms, ideal_ms,
-                  (long long)mock_server_answered(c.server, 429), share * 100,
-                  limiter_state(provider_limiter(c.provider)).window,
-                  limiter_state(provider_limiter(c.provider)).requests_per_second,
-                  limiter_propose_max_threads(provider_limiter(c.provider)));
+    print_message(
+        "%d requests at %d/s: %.2f of the ideal %.0f ms; answered 429: %lld in all, %.1f %% after settling; "
+        "window %u, %.1f requests/s, proposes %u threads\n",
+        THREADS * REQUESTS_EACH, RATE, (double)elapsed / ideal_ms, ideal_ms,
+        (long long)mock_server_answered(c.server, 429), share * 100,
+        limiter_state(provider_limiter(c.provider)).window,
+        limiter_state(provider_limiter(c.provider)).requests_per_second,
+        limiter_propose_max_threads(provider_limiter(c.provider)));
     assert_int_equal(c.done, THREADS * REQUESTS_EACH);
     assert_int_equal(c.lost, 0);
     assert_true((double)elapsed <= ideal_ms * 1.3);

@@ -308,9 +308,10 @@ static void failed_responses_are_classified(void **state)
 
     (void)state;
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
-        char *text = xasprintf("event: response.failed\ndata: {\"type\":\"response.failed\",\"response\":{\"error\":"
-                               "{\"code\":\"%s\",\"message\":\"%s\"}}}\n\n",
-                               cases[i].code, cases[i].message);
+        char *text =
+            xasprintf("event: response.failed\ndata: {\"type\":\"response.failed\",\"response\":{\"error\":"
+                      "{\"code\":\"%s\",\"message\":\"%s\"}}}\n\n",
+                      cases[i].code, cases[i].message);
         struct wire_reader *reader = read_text(&wire_responses, text);
 
         assert_int_equal(reader->answer.failure.kind, cases[i].kind);
@@ -322,9 +323,9 @@ static void failed_responses_are_classified(void **state)
 
 static void incomplete_responses_give_the_reason(void **state)
 {
-    struct wire_reader *reader =
-        read_text(&wire_responses, "data: {\"type\":\"response.incomplete\",\"response\":{\"incomplete_details\":"
-                                   "{\"reason\":\"content_filter\"},\"usage\":{\"input_tokens\":3}}}\n\n");
+    struct wire_reader *reader = read_text(
+        &wire_responses, "data: {\"type\":\"response.incomplete\",\"response\":{\"incomplete_details\":"
+                         "{\"reason\":\"content_filter\"},\"usage\":{\"input_tokens\":3}}}\n\n");
 
     (void)state;
     assert_true(reader->answer.is_complete);
@@ -344,22 +345,35 @@ static void reasoning_goes_back_as_the_api_demands(void **state)
         "data: {\"type\":\"response.completed\",\"response\":{}}\n\n");
 
     (void)state;
-    assert_string_equal(reader->answer.history.data,
-                        "{\"type\":\"reasoning\",\"id\":\"rs_1\",\"summary\":[],\"encrypted_content\":\"abc\"},"
-                        "{\"type\":\"reasoning\",\"summary\":[]}");
+    assert_string_equal(
+        reader->answer.history.data,
+        "{\"type\":\"reasoning\",\"id\":\"rs_1\",\"summary\":[],\"encrypted_content\":\"abc\"},"
+        "{\"type\":\"reasoning\",\"summary\":[]}");
     wire_reader_destroy(reader);
 
     reader = read_text(&wire_messages,
                        "data: {\"type\":\"message_start\",\"message\":{\"usage\":{\"input_tokens\":1}}}\n\n"
-                       "data: {\"type\":\"content_block_start\",\"index\":0,\"content_block\":{\"type\":\"thinking\",\"thinking\":\"\"}}\n\n"
-                       "data: {\"type\":\"content_block_delta\",\"index\":0,\"delta\":{\"type\":\"thinking_delta\",\"thinking\":\"why\"}}\n\n"
-                       "data: {\"type\":\"content_block_delta\",\"index\":0,\"delta\":{\"type\":\"signature_delta\",\"signature\":\"sig\"}}\n\n"
+                       "data: "
+                       "{\"type\":\"content_block_start\",\"index\":0,\"content_block\":{\"type\":"
+                       "\"thinking\",\"thinking\":\"\"}}\n\n"
+                       "data: "
+                       "{\"type\":\"content_block_delta\",\"index\":0,\"delta\":{\"type\":\"thinking_delta\","
+                       "\"thinking\":\"why\"}}\n\n"
+                       "data: "
+                       "{\"type\":\"content_block_delta\",\"index\":0,\"delta\":{\"type\":\"signature_"
+                       "delta\",\"signature\":\"sig\"}}\n\n"
                        "data: {\"type\":\"content_block_stop\",\"index\":0}\n\n"
-                       "data: {\"type\":\"content_block_start\",\"index\":1,\"content_block\":{\"type\":\"redacted_thinking\",\"data\":\"xx\"}}\n\n"
+                       "data: "
+                       "{\"type\":\"content_block_start\",\"index\":1,\"content_block\":{\"type\":\"redacted_"
+                       "thinking\",\"data\":\"xx\"}}\n\n"
                        "data: {\"type\":\"content_block_stop\",\"index\":1}\n\n"
-                       "data: {\"type\":\"content_block_start\",\"index\":2,\"content_block\":{\"type\":\"tool_use\",\"id\":\"t\",\"name\":\"n\",\"input\":{}}}\n\n"
+                       "data: "
+                       "{\"type\":\"content_block_start\",\"index\":2,\"content_block\":{\"type\":\"tool_"
+                       "use\",\"id\":\"t\",\"name\":\"n\",\"input\":{}}}\n\n"
                        "data: {\"type\":\"content_block_stop\",\"index\":2}\n\n"
-                       "data: {\"type\":\"message_delta\",\"delta\":{\"stop_reason\":\"tool_use\"},\"usage\":{\"output_tokens\":9}}\n\n"
+                       "data: "
+                       "{\"type\":\"message_delta\",\"delta\":{\"stop_reason\":\"tool_use\"},\"usage\":{"
+                       "\"output_tokens\":9}}\n\n"
                        "data: {\"type\":\"message_stop\"}\n\n");
     assert_string_equal(reader->answer.history.data,
                         "{\"type\":\"thinking\",\"thinking\":\"why\",\"signature\":\"sig\"},"
@@ -367,12 +381,16 @@ static void reasoning_goes_back_as_the_api_demands(void **state)
                         "{\"type\":\"tool_use\",\"id\":\"t\",\"name\":\"n\",\"input\":{}}");
     wire_reader_destroy(reader);
 
-    reader = read_text(&wire_chat,
-                       "data: {\"choices\":[{\"delta\":{\"reasoning_content\":\"hm\"}}]}\n\n"
-                       "data: {\"choices\":[{\"delta\":{\"tool_calls\":[{\"index\":0,\"id\":\"c1\",\"function\":{\"name\":\"f\",\"arguments\":\"{\\\"a\\\"\"}},"
-                       "{\"index\":1,\"id\":\"c2\",\"function\":{\"name\":\"g\",\"arguments\":\"{}\"}}]}}]}\n\n"
-                       "data: {\"choices\":[{\"delta\":{\"tool_calls\":[{\"index\":0,\"function\":{\"arguments\":\":1}\"}}]},\"finish_reason\":\"tool_calls\"}]}\n\n"
-                       "data: [DONE]\n\n");
+    reader = read_text(
+        &wire_chat, "data: {\"choices\":[{\"delta\":{\"reasoning_content\":\"hm\"}}]}\n\n"
+                    "data: "
+                    "{\"choices\":[{\"delta\":{\"tool_calls\":[{\"index\":0,\"id\":\"c1\",\"function\":{"
+                    "\"name\":\"f\",\"arguments\":\"{\\\"a\\\"\"}},"
+                    "{\"index\":1,\"id\":\"c2\",\"function\":{\"name\":\"g\",\"arguments\":\"{}\"}}]}}]}\n\n"
+                    "data: "
+                    "{\"choices\":[{\"delta\":{\"tool_calls\":[{\"index\":0,\"function\":{\"arguments\":\":1}"
+                    "\"}}]},\"finish_reason\":\"tool_calls\"}]}\n\n"
+                    "data: [DONE]\n\n");
     assert_true(reader->answer.is_complete);
     assert_int_equal(reader->answer.items.len, 3);
     assert_string_equal(((struct wire_item *)reader->answer.items.items[1])->arguments, "{\"a\":1}");
@@ -404,17 +422,24 @@ static json_t *request_body(enum wire_api wire, const struct model_call_options 
     static const struct tool_schema inner[] = {
         {.kind = TOOL_SCHEMA_FUNCTION, .name = "spawn", .description = "d"}};
     static const struct tool_schema tools[] = {
-        {.kind = TOOL_SCHEMA_FUNCTION, .name = "exec_command", .description = "d",
+        {.kind = TOOL_SCHEMA_FUNCTION,
+         .name = "exec_command",
+         .description = "d",
          .parameters = "{\"type\":\"object\"}"},
         {.kind = TOOL_SCHEMA_CUSTOM, .name = "apply_patch", .description = "d", .grammar = "start: x"},
-        {.kind = TOOL_SCHEMA_NAMESPACE, .name = "agents", .description = "d", .tools = inner, .tool_count = 1},
+        {.kind = TOOL_SCHEMA_NAMESPACE,
+         .name = "agents",
+         .description = "d",
+         .tools = inner,
+         .tool_count = 1},
     };
     char *tools_json = tool_schema_write(wire, tools, 3);
     struct conversation *c = conversation_create(wire, "Be brief.", tools_json, "key-1");
     struct buf head = BUF_INIT, tail = BUF_INIT;
-    const char *call = wire == WIRE_MESSAGES ? "{\"type\":\"tool_use\",\"id\":\"c1\",\"name\":\"f\",\"input\":{}}"
-                       : wire == WIRE_CHAT   ? "{\"role\":\"assistant\",\"tool_calls\":[]}"
-                                             : "{\"type\":\"function_call\",\"call_id\":\"c1\"}";
+    const char *call = wire == WIRE_MESSAGES
+                           ? "{\"type\":\"tool_use\",\"id\":\"c1\",\"name\":\"f\",\"input\":{}}"
+                       : wire == WIRE_CHAT ? "{\"role\":\"assistant\",\"tool_calls\":[]}"
+                                           : "{\"type\":\"function_call\",\"call_id\":\"c1\"}";
     struct error err = {0};
     const char *bytes;
     json_t *body;
@@ -464,9 +489,10 @@ static const char *text_at(const json_t *value, const char *path)
     return text != NULL ? text : "(none)";
 }
 
-static const struct model_call_options full_options = {
-    .model = "gpt-5", .reasoning_effort = "high", .output_schema = "{\"type\":\"object\"}",
-    .max_output_tokens = 50000};
+static const struct model_call_options full_options = {.model = "gpt-5",
+                                                       .reasoning_effort = "high",
+                                                       .output_schema = "{\"type\":\"object\"}",
+                                                       .max_output_tokens = 50000};
 
 static void responses_request_is_as_codex_sends_it(void **state)
 {
