@@ -145,7 +145,6 @@ int error_exit_code(const struct error *err)
     case ERROR_IO:
     case ERROR_LIMIT:
     case ERROR_TIMEOUT:
-    case ERROR_BUDGET:
     case ERROR_NOT_CONVERGED:
     case ERROR_SANDBOX:
     case ERROR_DENIED:
@@ -163,7 +162,6 @@ const char *error_code_name(enum error_code code)
         [ERROR_IO] = "io",               [ERROR_NOT_FOUND] = "not_found",
         [ERROR_LIMIT] = "limit",         [ERROR_TIMEOUT] = "timeout",
         [ERROR_CANCELLED] = "cancelled", [ERROR_NOT_CONVERGED] = "not_converged",
-        [ERROR_BUDGET] = "budget",
         [ERROR_GATE] = "gate",           [ERROR_MODEL] = "model",
         [ERROR_AUTH] = "auth",           [ERROR_REPOSITORY] = "repository",
         [ERROR_SANDBOX] = "sandbox",     [ERROR_DENIED] = "denied",

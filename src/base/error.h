@@ -18,7 +18,6 @@ enum error_code {
     ERROR_LIMIT,         /* a bound of ours: size, depth, budget, time */
     ERROR_TIMEOUT,       /* took longer than allowed */
     ERROR_CANCELLED,     /* stopped on request */
-    ERROR_BUDGET,        /* the run's tokens, money or requests are used up */
     ERROR_NOT_CONVERGED, /* a run ended within its limits without being green */
     ERROR_GATE,          /* a gate refuses and attempts are used up */
     ERROR_MODEL,         /* the model's service failed */

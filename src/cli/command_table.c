@@ -6,6 +6,8 @@
 /* One line a command, alphabetical. */
 extern const struct command command_apply_patch;
 extern const struct command command_exec;
+extern const struct command command_resume;
+extern const struct command command_run;
 extern const struct command command_logs;
 extern const struct command command_sandbox;
 extern const struct command command_status;
@@ -18,6 +20,8 @@ extern const struct command command_plan;
 /* declarations */
 
 const struct command *const command_table[] = {
+    &command_run,
+    &command_resume,
     &command_exec,
     &command_status,
     &command_logs,

@@ -22,6 +22,7 @@ struct patch_chunk {
     char *context; /* "@@ context", or NULL */
     struct str_list old_lines;
     struct str_list new_lines;
+    struct buf kinds; /* one character a line of the chunk: ' ', '+' or '-' */
     bool at_end; /* "*** End of File" */
 };
 

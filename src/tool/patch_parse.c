@@ -25,6 +25,7 @@ static void chunk_finish(struct patch_chunk *chunk)
     free(chunk->context);
     str_list_finish(&chunk->old_lines);
     str_list_finish(&chunk->new_lines);
+    buf_free(&chunk->kinds);
 }
 
 void patch_finish(struct patch *patch)
@@ -134,6 +135,7 @@ static int read_chunk_lines(struct reader *r, struct patch_chunk *chunk, size_t 
         } else {
             return 0; /* the next chunk or hunk */
         }
+        buf_putc(&chunk->kinds, line[0] == '\0' ? ' ' : line[0]);
         taken++;
     }
     if (taken == 0)

@@ -22,7 +22,7 @@ struct file_lines {
 struct replacement {
     size_t start;
     size_t old_count;
-    const struct str_list *new_lines;
+    const struct patch_chunk *chunk;
     size_t new_count;
 };
 
@@ -146,7 +146,7 @@ static int find_chunk(const struct patch_chunk *chunk, const struct file_lines *
         at = lines->len;
         if (at > 0 && lines->items[at - 1].text[0] == '\0' && lines->items[at - 1].end[0] == '\0')
             at--;
-        *out = (struct replacement){at, 0, &chunk->new_lines, new_count};
+        *out = (struct replacement){at, 0, chunk, new_count};
         return 0;
     }
     at = seek(lines, chunk->old_lines.items, old_count, *cursor, chunk->at_end);
@@ -164,7 +164,7 @@ static int find_chunk(const struct patch_chunk *chunk, const struct file_lines *
         return -1;
     }
     *cursor = at + old_count;
-    *out = (struct replacement){at, old_count, &chunk->new_lines, new_count};
+    *out = (struct replacement){at, old_count, chunk, new_count};
     return 0;
 }
 
@@ -174,6 +174,28 @@ static int by_start(const void *a, const void *b)
     const struct replacement *y = b;
 
     return x->start < y->start ? -1 : x->start > y->start;
+}
+
+/* The chunk's new lines; those of its context keep the ends they have in the file. */
+static void write_chunk(const struct file_lines *lines, const struct replacement *rep, const char *style,
+                        struct buf *out)
+{
+    size_t old = rep->start;
+    size_t new = 0;
+
+    for (size_t i = 0; i < rep->chunk->kinds.len && new < rep->new_count; i++) {
+        char kind = rep->chunk->kinds.data[i];
+        const char *end = style;
+
+        if (kind == ' ' && old < lines->len && lines->items[old].end[0] != '\0')
+            end = lines->items[old].end;
+        if (kind != '+')
+            old++;
+        if (kind == '-')
+            continue;
+        buf_puts(out, rep->chunk->new_lines.items[new++]);
+        buf_puts(out, end);
+    }
 }
 
 static void write_out(const struct file_lines *lines, const struct replacement *reps, size_t count, struct buf *out)
@@ -191,10 +213,7 @@ static void write_out(const struct file_lines *lines, const struct replacement *
         }
         if (r == count)
             break;
-        for (size_t i = 0; i < reps[r].new_count; i++) {
-            buf_puts(out, reps[r].new_lines->items[i]);
-            buf_puts(out, style);
-        }
+        write_chunk(lines, &reps[r], style, out);
         if (at < reps[r].start + reps[r].old_count)
             at = reps[r].start + reps[r].old_count;
     }

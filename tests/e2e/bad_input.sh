@@ -69,4 +69,5 @@ ok the_users_change_is_still_there has CHANGELOG.md local
 ok the_result_is_kept_on_its_branch test -n "$(git branch --list 'cadre/*')"
 git checkout -q CHANGELOG.md
 "$CADRE" resume >"$SCRATCH/out" 2>"$SCRATCH/err" </dev/null
+
 ok resume_merges_once_it_is_clean is "$? $(cat add.txt)" "0 right"

@@ -63,9 +63,8 @@ ok the_error_says_what_to_do has "$SCRATCH/gate.err" "converge"
 
 # --- faults of the service ------------------------------------------------------------------------------------
 make_repo "$SCRATCH/faults"
-script '{rules: ([{match: {role: "explorer", times: 1}, fault: {status: 429, retry_after: 0}},
-  {match: {role: "reviewer", times: 1}, fault: {cut_after_events: 1}, reply: {message: "never complete"}}] +
-  explorer + plan(two_tasks) + work("T1"; "echo right > add.txt") + work("T2"; "echo right > mul.txt") + approve + ending)}' "$SCRATCH/faults.json"
+script '{rules: ((explorer | map(. + {fault: {status: 429, retry_after: 0}})) + plan(two_tasks) + work("T1"; "echo right > add.txt") +
+  work("T2"; "echo right > mul.txt") + (approve | map(. + {fault: {cut_after_events: 1}})) + ending)}' "$SCRATCH/faults.json"
 start_mock "$SCRATCH/faults.json"
 cd "$SCRATCH/faults" || exit 1
 "$CADRE" run --json "mend both" >"$SCRATCH/faults.out" 2>"$SCRATCH/faults.err"

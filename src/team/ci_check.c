@@ -1,0 +1,383 @@
+/* team/ci_check.c: the CI mirror on one commit, with results kept by tree and job, and the comparison that
+ * says whether a commit is worse than another.
+ *
+ * The definition that judges is the one at the run's base, in a copy that agents cannot write; a task that the
+ * plan allows to change CI makes the merged definition count from the next batch on. */
+#include "team/run_internal.h"
+
+#include "base/alloc.h"
+#include "base/buf.h"
+#include "base/file.h"
+#include "base/json.h"
+#include "base/path.h"
+#include "base/utf8.h"
+#include "agent/runner.h"
+#include "ci/ci.h"
+#include "config/config.h"
+#include "git/worktree.h"
+#include "io/fiber.h"
+#include "sandbox/exec_helper.h"
+#include "sandbox/policy.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+static void job_finish(struct job_result *job)
+{
+    free(job->name);
+    free(job->state);
+    free(job->excerpt);
+    free(job->reason);
+    str_list_finish(&job->failed_tests);
+}
+
+void ci_summary_finish(struct ci_summary *summary)
+{
+    for (size_t i = 0; i < summary->count; i++)
+        job_finish(&summary->jobs[i]);
+    free(summary->jobs);
+    free(summary->tree);
+    *summary = (struct ci_summary){0};
+}
+
+static struct job_result *add_job(struct ci_summary *summary)
+{
+    summary->jobs = xrealloc(summary->jobs, (summary->count + 1) * sizeof *summary->jobs);
+    summary->jobs[summary->count] = (struct job_result){.step = -1};
+    return &summary->jobs[summary->count++];
+}
+
+void ci_summary_copy(struct ci_summary *to, const struct ci_summary *from)
+{
+    ci_summary_finish(to);
+    for (size_t i = 0; i < from->count; i++) {
+        const struct job_result *job = &from->jobs[i];
+        struct job_result *copy = add_job(to);
+
+        copy->name = xstrdup(job->name);
+        copy->state = xstrdup(job->state);
+        copy->excerpt = xstrdup(job->excerpt);
+        copy->reason = xstrdup(job->reason);
+        copy->step = job->step;
+        str_list_copy(&copy->failed_tests, &job->failed_tests);
+    }
+    to->green = from->green;
+    to->ran_any = from->ran_any;
+    to->tree = xstrdup(from->tree);
+}
+
+const struct job_result *ci_summary_find(const struct ci_summary *summary, const char *job)
+{
+    for (size_t i = 0; i < summary->count; i++)
+        if (strcmp(summary->jobs[i].name, job) == 0)
+            return &summary->jobs[i];
+    return NULL;
+}
+
+static bool is_failed(const struct job_result *job)
+{
+    return strcmp(job->state, "failed") == 0;
+}
+
+static size_t count_missing(const struct str_list *from, const struct str_list *in)
+{
+    size_t n = 0;
+
+    for (size_t i = 0; i < from->len; i++)
+        n += !str_list_has(in, from->items[i]);
+    return n;
+}
+
+enum comparison { NOT_WORSE, WORSE, UNCLEAR };
+
+/* A red job that was red before is worse when it fails at an earlier step, or when tests fail that did not and none was
+ * mended. When some were mended and others fail it is unclear: perhaps the others could not run before (a job that stops
+ * at its first failure), perhaps they were broken. */
+static enum comparison compare_job(const struct job_result *before, const struct job_result *now)
+{
+    size_t appeared;
+    size_t mended;
+
+    if (!is_failed(now))
+        return NOT_WORSE;
+    if (before == NULL || !is_failed(before))
+        return WORSE;
+    if (now->step != before->step)
+        return now->step < before->step ? WORSE : NOT_WORSE;
+    if (now->failed_tests.len == 0 && before->failed_tests.len > 0)
+        return WORSE; /* it no longer gets as far as its tests */
+    appeared = count_missing(&now->failed_tests, &before->failed_tests);
+    mended = count_missing(&before->failed_tests, &now->failed_tests);
+    return appeared == 0 ? NOT_WORSE : mended == 0 ? WORSE : UNCLEAR;
+}
+
+static const char *find_job(const struct ci_summary *before, const struct ci_summary *now, enum comparison wanted)
+{
+    for (size_t i = 0; i < now->count; i++)
+        if (compare_job(ci_summary_find(before, now->jobs[i].name), &now->jobs[i]) == wanted)
+            return now->jobs[i].name;
+    return NULL;
+}
+
+const char *ci_summary_worse_job(const struct ci_summary *before, const struct ci_summary *now)
+{
+    return find_job(before, now, WORSE);
+}
+
+const char *ci_summary_unclear_job(const struct ci_summary *before, const struct ci_summary *now)
+{
+    return find_job(before, now, UNCLEAR);
+}
+
+static void judge(struct ci_summary *summary)
+{
+    summary->green = true;
+    summary->ran_any = false;
+    for (size_t i = 0; i < summary->count; i++) {
+        const struct job_result *job = &summary->jobs[i];
+
+        if (strcmp(job->state, "passed") == 0)
+            summary->ran_any = true;
+        else if (strcmp(job->state, "skipped") != 0)
+            summary->green = false;
+    }
+    summary->green = summary->green && summary->ran_any;
+}
+
+/* --- Results by tree, in the journal ----------------------------------------------------------------- */
+
+static json_t *summary_to_json(const struct ci_summary *summary)
+{
+    json_t *jobs = json_array();
+
+    for (size_t i = 0; i < summary->count; i++) {
+        const struct job_result *job = &summary->jobs[i];
+        json_t *tests = json_array();
+
+        for (size_t k = 0; k < job->failed_tests.len; k++)
+            json_array_append_new(tests, json_string(job->failed_tests.items[k]));
+        json_array_append_new(jobs, json_pack("{s:s, s:s, s:i, s:o, s:s*, s:s*}", "name", job->name, "state",
+                                              job->state, "step", job->step, "failed_tests", tests, "excerpt",
+                                              job->excerpt, "reason", job->reason));
+    }
+    return jobs;
+}
+
+static void summary_from_json(struct ci_summary *summary, const json_t *jobs)
+{
+    size_t i;
+    json_t *row;
+
+    json_array_foreach(jobs, i, row) {
+        struct job_result *job = add_job(summary);
+        size_t k;
+        json_t *test;
+
+        job->name = xstrdup(json_get_string(row, "name", ""));
+        job->state = xstrdup(json_get_string(row, "state", "failed"));
+        job->step = (int)json_get_int(row, "step", -1);
+        job->excerpt = xstrdup(json_get_string(row, "excerpt", NULL));
+        job->reason = xstrdup(json_get_string(row, "reason", NULL));
+        json_array_foreach(json_object_get(row, "failed_tests"), k, test)
+            str_list_add(&job->failed_tests, json_string_value(test));
+    }
+}
+
+static bool load_cached(struct run *run, const char *tree, struct ci_summary *out)
+{
+    json_t *jobs = run_get_json(run, "ci", tree);
+
+    if (jobs == NULL)
+        return false;
+    summary_from_json(out, jobs);
+    out->tree = xstrdup(tree);
+    judge(out);
+    json_decref(jobs);
+    return true;
+}
+
+/* --- Running ------------------------------------------------------------------------------------------ */
+
+struct mirror {
+    struct run *run;
+    struct sandbox_policy policy;
+    struct ci_summary *out;
+};
+
+static int wrap_command(void *data, const struct ci_command *command, struct str_list *out, struct error *err)
+{
+    struct mirror *m = data;
+    struct sandbox_policy policy;
+    int rc;
+
+    sandbox_policy_copy(&policy, &m->policy);
+    policy.network_access = m->run->settings.ci_network || command->is_dependency;
+    str_list_add(&policy.writable_roots, command->cwd);
+    str_list_add(&policy.writable_roots, command->scratch_dir);
+    rc = sandbox_wrap(&policy, (const char *const *)command->argv->items, out, err);
+    sandbox_policy_finish(&policy);
+    return rc;
+}
+
+static void on_job_finished(void *data, const struct ci_job_result *job)
+{
+    struct mirror *m = data;
+
+    run_emit(m->run, json_pack("{s:s, s:s, s:s, s:s*, s:I, s:b}", "type", "ci.job", "job", job->id, "state",
+                               ci_state_name(job->state), "reason", job->reason, "duration_ms",
+                               (json_int_t)job->duration_ms, "cached", job->from_cache));
+}
+
+/* Place of the failing step within its job, so that "fails earlier" can be told; -1 when unknown. */
+static int step_index(const struct ci_plan *plan, const struct ci_job_result *result)
+{
+    for (size_t i = 0; i < ci_plan_job_count(plan) && result->failing_step != NULL; i++) {
+        const struct ci_plan_job *job = ci_plan_job(plan, i);
+
+        if (strcmp(job->id, result->id) != 0)
+            continue;
+        for (size_t k = 0; k < job->step_count; k++)
+            if (strcmp(job->steps[k].name, result->failing_step) == 0)
+                return (int)k;
+    }
+    return -1;
+}
+
+static char *repaired(const char *text)
+{
+    struct buf b = BUF_INIT;
+
+    if (text == NULL)
+        return NULL;
+    utf8_append_repaired(&b, text, strlen(text));
+    return buf_take(&b);
+}
+
+static void take_results(struct ci_summary *out, const struct ci_plan *plan, const struct ci_result *result)
+{
+    for (size_t i = 0; i < result->job_count; i++) {
+        const struct ci_job_result *from = &result->jobs[i];
+        struct job_result *job = add_job(out);
+        bool tolerated = from->state == CI_FAILED && from->allowed_to_fail;
+
+        job->name = repaired(from->id);
+        job->state = xstrdup(tolerated ? "skipped" : ci_state_name(from->state));
+        job->step = step_index(plan, from);
+        job->excerpt = repaired(from->excerpt);
+        job->reason = tolerated ? xstrdup("failed, but continue-on-error allows it") : repaired(from->reason);
+        for (size_t k = 0; k < from->failing_tests.len; k++)
+            str_list_take(&job->failed_tests, repaired(from->failing_tests.items[k]));
+    }
+    judge(out);
+}
+
+static int run_mirror(struct run *run, const char *dir, const char *tree, const struct str_list *jobs,
+                      struct ci_summary *out, struct error *err)
+{
+    struct mirror mirror = {.run = run, .out = out};
+    struct ci_result result = {0};
+    const struct run_settings *s = &run->settings;
+    char *definition = path_join(run->dir, "ci-definition");
+    char *logs = path_join(run->dir, "ci");
+    struct ci_options options = {
+        .definition_dir = definition,
+        .commands = &s->ci_commands,
+        .workflow = s->ci_workflows.len == 1 ? s->ci_workflows.items[0] : NULL,
+        .event = s->ci_event,
+        .branch = run->target,
+    };
+    struct ci_run_options run_options = {
+        .loop = run->loop,
+        .work_dir = dir,
+        .log_dir = logs,
+        .tree_id = tree,
+        .jobs = jobs,
+        .parallel = s->ci_jobs > 0 ? (unsigned)s->ci_jobs : 0,
+        .timeout_ms = s->ci_timeout_seconds * 1000,
+        .on_job_finished = on_job_finished,
+        .wrap = wrap_command,
+        .data = &mirror,
+    };
+    struct ci_plan *plan = NULL;
+    int rc = -1;
+
+    sandbox_policy_init(&mirror.policy, SANDBOX_WORKSPACE_WRITE, dir);
+    agent_hidden_paths(run->dir, &mirror.policy.hidden_paths);
+    plan = ci_plan_create(&options, err);
+    if (plan == NULL || ci_run(plan, &run_options, &result, err) < 0)
+        goto out;
+    take_results(out, plan, &result);
+    rc = 0;
+out:
+    ci_result_finish(&result);
+    ci_plan_destroy(plan);
+    sandbox_policy_finish(&mirror.policy);
+    free(definition);
+    free(logs);
+    return rc;
+}
+
+/* The copy of the tree at V (at first the base) that the definition is read from. */
+static int ensure_definition(struct run *run, struct error *err)
+{
+    char *definition = path_join(run->dir, "ci-definition");
+    int rc = 0;
+
+    if (!file_is_directory(definition))
+        rc = worktree_export(run->repo, run->base, definition, err);
+    free(definition);
+    return rc;
+}
+
+int run_ci(struct run *run, const char *commit, const struct str_list *jobs, struct ci_summary *out,
+           struct error *err)
+{
+    char *tree = NULL;
+    char *dir = NULL;
+    json_t *record = NULL;
+    int passed = 0;
+    int failed = 0;
+    int skipped = 0;
+    int rc = -1;
+
+    if (git_tree_of(run->repo, commit, &tree, err) < 0)
+        return -1;
+    if (jobs == NULL && load_cached(run, tree, out)) {
+        free(tree);
+        return 0;
+    }
+    run_emit(run, json_pack("{s:s, s:i, s:s}", "type", "ci.started", "batch", run->batch, "commit", commit));
+    dir = xasprintf("%s/worktrees/ci-%.12s", run->dir, commit);
+    if (ensure_definition(run, err) < 0)
+        goto out;
+    if (worktree_is_ours(run->repo, dir) && worktree_remove(run->repo, dir, err) < 0)
+        goto out;
+    if (worktree_add(run->repo, dir, commit, err) < 0 || worktree_copy_included(run->repo, dir, err) < 0)
+        goto out;
+    rc = run_mirror(run, dir, jobs == NULL ? tree : NULL, jobs, out, err);
+    if (rc == 0) {
+        out->tree = xstrdup(tree);
+        if (jobs == NULL) {
+            record = summary_to_json(out);
+            rc = run_put_json(run, "ci", tree, record, err);
+        }
+    }
+    for (size_t i = 0; i < out->count; i++) {
+        passed += strcmp(out->jobs[i].state, "passed") == 0;
+        failed += strcmp(out->jobs[i].state, "failed") == 0;
+        skipped += strcmp(out->jobs[i].state, "skipped") == 0;
+    }
+    if (rc == 0)
+        run_emit(run, json_pack("{s:s, s:i, s:s, s:b, s:i, s:i, s:i}", "type", "ci.completed", "batch", run->batch,
+                                "commit", commit, "green", out->green, "passed", passed, "failed", failed, "skipped",
+                                skipped));
+out:
+    fiber_shield(true);
+    if (file_is_directory(dir))
+        (void)worktree_remove(run->repo, dir, NULL);
+    fiber_shield(false);
+    json_decref(record);
+    free(dir);
+    free(tree);
+    return rc;
+}

@@ -1,0 +1,342 @@
+/* team/integrate.c: committed attempts become the next verified commit, or go back.
+ *
+ *   merge queue (one by one, in plan order; a conflict goes back to its author)
+ *     -> CI on the candidate; worse than V: blame, take the culprits out, again
+ *     -> checks, review, security on exactly the candidate; refused: take those tasks out, again
+ *     -> V := candidate
+ *
+ * V moves only when CI and every gate passed on that very commit. */
+#include "team/run_internal.h"
+
+#include "base/alloc.h"
+#include "base/buf.h"
+#include "ci/blame.h"
+#include "git/merge.h"
+#include "git/worktree.h"
+#include "store/journal.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#define MAX_EVIDENCE_BYTES 16000
+
+static void conflict_evidence(const struct merge_result *merged, struct buf *text)
+{
+    buf_puts(text, "Your change conflicts with what was merged while you worked. Both sides count: make your change "
+                   "again so that both keep their meaning.\n");
+    for (size_t i = 0; i < merged->conflict_count && text->len < MAX_EVIDENCE_BYTES; i++) {
+        const struct merge_conflict *c = &merged->conflicts[i];
+
+        buf_printf(text, "\n%s, merged side:\n%.4000s\n%s, your side:\n%.4000s\n", c->path,
+                   c->ours == NULL ? "(not there)" : c->ours, c->path, c->theirs == NULL ? "(not there)" : c->theirs);
+    }
+}
+
+static int return_conflict(struct run *run, struct task *task, const struct merge_result *merged, struct error *err)
+{
+    struct buf text = BUF_INIT;
+    json_t *files = json_array();
+    int rc;
+
+    for (size_t i = 0; i < merged->conflict_count; i++)
+        json_array_append_new(files, json_string(merged->conflicts[i].path));
+    run_emit(run, json_pack("{s:s, s:s, s:i, s:o}", "type", "merge.conflict", "task", task->id, "attempt",
+                            task->attempt, "files", files));
+    conflict_evidence(merged, &text);
+    rc = run_return_task(run, task, RETURN_CONFLICT, text.data, err);
+    buf_free(&text);
+    return rc;
+}
+
+/* Merges the commits of TASKS onto V in order; *CANDIDATE is fresh. With RETURN_CONFLICTS, tasks that conflict are
+ * sent back and taken out of TASKS; else a conflict makes *CANDIDATE NULL. */
+static int merge_all(struct run *run, struct vec *tasks, bool return_conflicts, char **candidate, struct error *err)
+{
+    char *tip = xstrdup(run->verified);
+
+    *candidate = NULL;
+    for (size_t i = 0; i < tasks->len;) {
+        struct task *task = tasks->items[i];
+        struct merge_result merged = {0};
+        char *message = xasprintf("Merge %s: %s\n", task->id, task->title);
+        char *next = NULL;
+        int rc = merge_commits(run->repo, tip, task->commit, message, &merged, &next, err);
+
+        free(message);
+        if (rc == 0 && !merged.is_clean) {
+            if (return_conflicts)
+                rc = return_conflict(run, task, &merged, err);
+            (void)vec_remove(tasks, i);
+            if (!return_conflicts) {
+                merge_result_finish(&merged);
+                free(tip);
+                return rc;
+            }
+        } else if (rc == 0) {
+            free(tip);
+            tip = next;
+            i++;
+        }
+        merge_result_finish(&merged);
+        if (rc < 0) {
+            free(tip);
+            return -1;
+        }
+    }
+    *candidate = tip;
+    return 0;
+}
+
+/* --- Blame -------------------------------------------------------------------------------------------- */
+
+struct blame_probe {
+    struct run *run;
+    struct vec *tasks;
+    const char *job;
+};
+
+/* Does the candidate of the tasks in SET pass, compared with V? */
+static int probe_one(struct blame_probe *probe, uint64_t set, enum blame_outcome *outcome, struct error *err)
+{
+    struct vec chosen = {0};
+    struct ci_summary ci = {0};
+    struct str_list only = {0};
+    char *candidate = NULL;
+    int rc = -1;
+
+    for (size_t i = 0; i < probe->tasks->len; i++)
+        if ((set >> i) & 1U)
+            vec_push(&chosen, probe->tasks->items[i]);
+    *outcome = BLAME_UNRESOLVED;
+    if (merge_all(probe->run, &chosen, false, &candidate, err) < 0)
+        goto out;
+    if (candidate != NULL) {
+        str_list_add(&only, probe->job);
+        if (run_ci(probe->run, candidate, &only, &ci, err) < 0)
+            goto out;
+        *outcome = ci_summary_worse_job(&probe->run->verified_ci, &ci) == NULL ? BLAME_PASS : BLAME_FAIL;
+    }
+    rc = 0;
+out:
+    free(candidate);
+    str_list_finish(&only);
+    ci_summary_finish(&ci);
+    vec_finish(&chosen);
+    return rc;
+}
+
+static int probe_sets(void *data, const uint64_t *sets, size_t n, enum blame_outcome *outcomes, struct error *err)
+{
+    for (size_t i = 0; i < n; i++)
+        if (probe_one(data, sets[i], &outcomes[i], err) < 0)
+            return -1;
+    return 0;
+}
+
+/* Runs the failing job again on the same commit: passes now -> flaky. */
+static int is_flaky(struct run *run, const char *candidate, const char *job, bool *flaky, struct error *err)
+{
+    struct str_list only = {0};
+    int rc = 0;
+
+    *flaky = false;
+    str_list_add(&only, job);
+    for (int i = 0; i < run->settings.ci_retries && rc == 0 && !*flaky; i++) {
+        struct ci_summary again = {0};
+
+        rc = run_ci(run, candidate, &only, &again, err);
+        if (rc == 0 && ci_summary_worse_job(&run->verified_ci, &again) == NULL) {
+            *flaky = true;
+            run_emit(run, json_pack("{s:s, s:s, s:i, s:i}", "type", "ci.flaky", "job", job, "passed", 1, "failed",
+                                    i + 1));
+        }
+        ci_summary_finish(&again);
+    }
+    str_list_finish(&only);
+    return rc;
+}
+
+/* Sends the tasks of the set CULPRITS back for what JOB says; they leave TASKS. */
+static int return_culprits(struct run *run, struct vec *tasks, const struct job_result *job, uint64_t culprits,
+                           unsigned rounds, struct error *err)
+{
+    struct buf text = BUF_INIT;
+    json_t *ids = json_array();
+    int rc = 0;
+
+    for (size_t i = 0; i < tasks->len; i++)
+        if ((culprits >> i) & 1U)
+            json_array_append_new(ids, json_string(((struct task *)tasks->items[i])->id));
+    run_emit(run, json_pack("{s:s, s:i, s:o, s:s, s:i}", "type", "ci.blame", "batch", run->batch, "tasks", ids, "job",
+                            job->name, "rounds", (int)rounds));
+    buf_printf(&text, "CI job \"%s\" fails with your change merged and does not fail without it.\n%s", job->name,
+               job->excerpt == NULL ? "" : job->excerpt);
+    for (size_t i = tasks->len; i-- > 0 && rc == 0;) {
+        struct task *task = tasks->items[i];
+
+        if (((culprits >> i) & 1U) == 0)
+            continue;
+        (void)vec_remove(tasks, i);
+        rc = run_return_task(run, task, RETURN_CI, text.data, err);
+    }
+    buf_free(&text);
+    return rc;
+}
+
+/* Finds the tasks that made JOB worse and sends them back; the rest stay in TASKS. */
+static int blame_tasks(struct run *run, struct vec *tasks, const struct job_result *job, struct error *err)
+{
+    struct blame_probe probe = {run, tasks, job->name};
+    struct blame_options options = {.count = tasks->len, .test = probe_sets, .data = &probe};
+    struct blame_result found = {.culprits = 1};
+
+    if (tasks->len > 1 && blame_find(&options, &found, err) < 0)
+        return -1;
+    return return_culprits(run, tasks, job, found.culprits, found.rounds, err);
+}
+
+/* JOB is unclear: a task that makes it worse on its own is to blame. *FOUND says whether there was one. */
+static int blame_alone(struct run *run, struct vec *tasks, const struct job_result *job, bool *found, struct error *err)
+{
+    struct blame_probe probe = {run, tasks, job->name};
+    uint64_t culprits = 0;
+
+    *found = false;
+    for (size_t i = 0; tasks->len > 1 && i < tasks->len; i++) {
+        enum blame_outcome outcome;
+
+        if (probe_one(&probe, 1ULL << i, &outcome, err) < 0)
+            return -1;
+        if (outcome == BLAME_FAIL)
+            culprits |= 1ULL << i;
+    }
+    *found = culprits != 0;
+    return *found ? return_culprits(run, tasks, job, culprits, 1, err) : 0;
+}
+
+/* --- The way of a batch --------------------------------------------------------------------------------- */
+
+static int accept_candidate(struct run *run, const struct vec *tasks, const char *candidate,
+                            const struct ci_summary *ci, struct error *err)
+{
+    char *before = run->verified;
+
+    run->verified = xstrdup(candidate);
+    ci_summary_copy(&run->verified_ci, ci);
+    run->has_verified_ci = true;
+    for (size_t i = 0; i < tasks->len; i++) {
+        struct task *task = tasks->items[i];
+
+        task->state = TASK_MERGED;
+        free(task->evidence);
+        task->evidence = NULL;
+    }
+    /* The journal first: a branch that lags behind is set again when the run goes on. */
+    if (run_save_all(run, err) < 0) {
+        free(before);
+        return -1;
+    }
+    free(before);
+    if (git_branch_set(run->repo, run->branch, run->verified, NULL, err) < 0 ||
+        worktree_reset(run->repo, run->integration_dir, run->verified, err) < 0)
+        return -1;
+    for (size_t i = 0; i < tasks->len; i++) {
+        const struct task *task = tasks->items[i];
+
+        run_emit(run, json_pack("{s:s, s:s, s:i, s:s}", "type", "task.merged", "task", task->id, "attempt",
+                                task->attempt, "commit", run->verified));
+        run_log_line(run, "%s merged as %.12s", task->id, run->verified);
+    }
+    return 0;
+}
+
+/* Sends back what the gates refused; takes it out of TASKS. */
+static int return_refused(struct run *run, struct vec *tasks, const struct gate_verdict *verdict, struct error *err)
+{
+    for (size_t i = tasks->len; i-- > 0;) {
+        struct task *task = tasks->items[i];
+        const char *evidence = map_get(&verdict->evidence, task->id);
+        enum return_reason reason = (enum return_reason)(intptr_t)map_get(&verdict->reasons, task->id);
+
+        if (evidence == NULL)
+            continue;
+        (void)vec_remove(tasks, i);
+        if (run_return_task(run, task, reason, evidence, err) < 0)
+            return -1;
+    }
+    return 0;
+}
+
+/* One pass over the tasks that are left. *DONE when V moved or nothing is left. */
+static int pass_once(struct run *run, struct vec *tasks, int round, bool *done, struct error *err)
+{
+    struct ci_summary ci = {0};
+    struct gate_verdict verdict = {0};
+    char *candidate = NULL;
+    const char *worse;
+    const char *unclear;
+    bool flaky = false;
+    int rc = -1;
+
+    *done = true;
+    if (merge_all(run, tasks, true, &candidate, err) < 0)
+        return -1;
+    if (tasks->len == 0) {
+        free(candidate);
+        return 0;
+    }
+    if (run_ci(run, candidate, NULL, &ci, err) < 0)
+        goto out;
+    worse = ci_summary_worse_job(&run->verified_ci, &ci);
+    if (worse != NULL && is_flaky(run, candidate, worse, &flaky, err) < 0)
+        goto out;
+    if (worse != NULL && !flaky) {
+        *done = false;
+        rc = blame_tasks(run, tasks, ci_summary_find(&ci, worse), err);
+        goto out;
+    }
+    unclear = worse == NULL ? ci_summary_unclear_job(&run->verified_ci, &ci) : NULL;
+    if (unclear != NULL) {
+        bool found;
+
+        if (blame_alone(run, tasks, ci_summary_find(&ci, unclear), &found, err) < 0)
+            goto out;
+        if (found) {
+            *done = false;
+            rc = 0;
+            goto out;
+        }
+    }
+    if (run_gates(run, candidate, tasks, round, &verdict, err) < 0)
+        goto out;
+    if (!verdict.passed) {
+        *done = false;
+        rc = return_refused(run, tasks, &verdict, err);
+        goto out;
+    }
+    rc = accept_candidate(run, tasks, candidate, &ci, err);
+out:
+    gate_verdict_finish(&verdict);
+    ci_summary_finish(&ci);
+    free(candidate);
+    return rc;
+}
+
+int run_integrate(struct run *run, const struct vec *tasks, struct error *err)
+{
+    struct vec left = {0};
+    bool done = false;
+    int rc = 0;
+
+    for (size_t i = 0; i < run->tasks.len; i++) /* plan order */
+        if (vec_has(tasks, run->tasks.items[i]) &&
+            ((struct task *)run->tasks.items[i])->state == TASK_COMMITTED)
+            vec_push(&left, run->tasks.items[i]);
+    for (int round = 1; rc == 0 && !done && left.len > 0; round++) {
+        rc = run_check_limits(run, err);
+        if (rc == 0)
+            rc = pass_once(run, &left, round, &done, err);
+    }
+    vec_finish(&left);
+    return rc;
+}

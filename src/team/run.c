@@ -1,0 +1,567 @@
+/* team/run.c: see run.h. Opens or resumes a run, and goes through its phases. */
+#include "team/run.h"
+
+#include "agent/slots.h"
+#include "base/alloc.h"
+#include "base/buf.h"
+#include "base/clock.h"
+#include "base/file.h"
+#include "base/glob.h"
+#include "base/log.h"
+#include "base/path.h"
+#include "config/config.h"
+#include "config/role.h"
+#include "git/merge.h"
+#include "git/worktree.h"
+#include "io/fiber.h"
+#include "io/process.h"
+#include "model/budget.h"
+#include "store/journal.h"
+#include "store/run_dir.h"
+#include "team/run_internal.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+void run_outcome_finish(struct run_outcome *outcome)
+{
+    if (outcome == NULL)
+        return;
+    free(outcome->run_id);
+    free(outcome->run_dir);
+    free(outcome->branch);
+    free(outcome->commit);
+    free(outcome->notes_path);
+    for (size_t i = 0; i < outcome->task_count; i++) {
+        free(outcome->tasks[i].id);
+        free(outcome->tasks[i].role);
+        free(outcome->tasks[i].title);
+        free(outcome->tasks[i].outcome);
+    }
+    free(outcome->tasks);
+    *outcome = (struct run_outcome){0};
+}
+
+static void fill_outcome(const struct run *run, struct run_outcome *outcome)
+{
+    outcome->run_id = xstrdup(run->id);
+    outcome->run_dir = xstrdup(run->dir);
+    outcome->branch = xstrdup(run->branch);
+    outcome->commit = xstrdup(run->verified);
+    outcome->notes_path = xstrdup(run->notes_path);
+    outcome->merged = run->merged;
+    outcome->tasks = xcalloc(run->tasks.len, sizeof *outcome->tasks);
+    for (size_t i = 0; i < run->tasks.len; i++) {
+        const struct task *task = run->tasks.items[i];
+
+        outcome->tasks[outcome->task_count++] = (struct run_task_row){
+            .id = xstrdup(task->id),
+            .role = xstrdup(task->role),
+            .title = xstrdup(task->title),
+            .outcome = xstrdup(task->outcome != NULL && task->state != TASK_MERGED ? task->outcome
+                                                                                    : task_state_name(task->state)),
+            .attempts = task->attempt,
+            .tokens = task->tokens,
+            .duration_ms = task->duration_ms,
+        };
+    }
+}
+
+static void apply_limits(struct run *run)
+{
+    const struct run_options *o = &run->options;
+    struct run_settings *s = &run->settings;
+
+    run_settings_init(s, o->config);
+    if (o->max_batches > 0)
+        s->max_batches = o->max_batches;
+    if (o->batch_size > 0)
+        s->batch_size = o->batch_size;
+    if (o->max_tokens > 0)
+        s->max_tokens = o->max_tokens;
+    if (o->max_cost_usd > 0)
+        s->max_cost_microusd = (int64_t)(o->max_cost_usd * 1e6);
+    if (o->max_minutes > 0)
+        s->max_minutes = o->max_minutes;
+}
+
+static void on_thread_event(void *data, json_t *event)
+{
+    run_emit(data, json_incref(event));
+}
+
+static void on_thread_queued(void *data, const char *role, const char *task)
+{
+    run_emit(data, json_pack("{s:s, s:s, s:s*, s:s}", "type", "task.queued", "role", role, "task", task,
+                             "reason", "max_threads"));
+}
+
+static int open_office(struct run *run, struct error *err)
+{
+    struct budget_limits limits = {
+        .tokens = run->settings.max_tokens,
+        .cost_microusd = run->settings.max_cost_microusd,
+        .requests = run->settings.max_requests,
+    };
+    struct office_options options = {
+        .loop = run->loop,
+        .config = run->options.config,
+        .roles = run->options.roles,
+        .state_dir = run->dir,
+        .on_event = on_thread_event,
+        .on_queued = on_thread_queued,
+        .data = run,
+    };
+    char *rollouts = path_join(run->dir, "rollouts");
+
+    run->budget = budget_create(&limits);
+    options.budget = run->budget;
+    options.rollout_dir = rollouts;
+    run->office = office_create(&options, err);
+    free(rollouts);
+    return run->office == NULL ? -1 : 0;
+}
+
+/* Where the plan stands: plan.md, unless the repository itself has a file of that name. */
+static char *choose_plan_path(const struct run *run)
+{
+    char *tracked = path_join(run->integration_dir, "plan.md");
+
+    if (!file_exists(tracked) || run->phase != PHASE_EXPLORING)
+        return tracked;
+    free(tracked);
+    return path_join(run->integration_dir, "cadre-plan.md");
+}
+
+static int open_integration(struct run *run, struct error *err)
+{
+    run->integration_dir = path_join(run->dir, "worktrees/integration");
+    if (!file_is_directory(run->integration_dir) &&
+        worktree_add(run->repo, run->integration_dir, run->verified, err) < 0)
+        return -1;
+    if (run->plan_path == NULL)
+        run->plan_path = choose_plan_path(run);
+    return 0;
+}
+
+static int begin_new(struct run *run, struct error *err)
+{
+    char *head = NULL;
+    char *journal_path = NULL;
+    char id[RUN_ID_BYTES];
+    struct journal_run row;
+    int rc = -1;
+
+    if (git_head(run->repo, &head, &run->target, err) < 0)
+        goto out;
+    if (run->settings.merge_target != NULL) {
+        free(run->target);
+        run->target = xstrdup(run->settings.merge_target);
+    }
+    run_id_make(id);
+    if (run_dir_create(id, err) < 0)
+        goto out;
+    run->id = xstrdup(id);
+    run->dir = run_dir_path(id);
+    run->base = xstrdup(head);
+    run->verified = xstrdup(head);
+    run->branch = xasprintf("cadre/%s", id);
+    run->goal = xstrdup(run->options.goal);
+    row = (struct journal_run){.id = run->id,
+                               .goal = run->goal,
+                               .repo = (char *)git_repo_toplevel(run->repo),
+                               .base_commit = run->base,
+                               .target_branch = run->target,
+                               .state = "running",
+                               .config = "{}",
+                               .created_ms = clock_wall_ms()};
+    journal_path = run_dir_journal(id);
+    run->journal = journal_create(journal_path, &row, err);
+    if (run->journal == NULL)
+        goto out;
+    process_set_mark(run->id);
+    if (open_office(run, err) < 0)
+        goto out;
+    run_emit(run, json_pack("{s:s, s:s, s:s, s:s, s:s*, s:i, s:i}", "type", "run.started", "goal", run->goal, "repo",
+                            git_repo_toplevel(run->repo), "base", run->base, "target", run->target, "max_threads",
+                            slots_limit(office_slots(run->office)), "batch_size", run->settings.batch_size));
+    if (run_save(run, err) < 0 || git_branch_set(run->repo, run->branch, run->verified, NULL, err) < 0 ||
+        open_integration(run, err) < 0)
+        goto out;
+    rc = run_save(run, err);
+out:
+    free(head);
+    free(journal_path);
+    return rc;
+}
+
+/* The latest run of this repository that is not finished; NULL with ERR set. */
+static char *latest_run(const struct run *run, struct error *err)
+{
+    struct str_list ids = {0};
+    char *found = NULL;
+
+    if (run_dir_list(&ids, err) < 0)
+        return NULL;
+    for (size_t i = ids.len; i-- > 0 && found == NULL;) {
+        char *path = run_dir_journal(ids.items[i]);
+        struct journal *journal = journal_open_readonly(path, NULL);
+        struct journal_run row = {0};
+
+        if (journal != NULL && journal_run_get(journal, &row, NULL) == 0 &&
+            str_eq(row.repo, git_repo_toplevel(run->repo)) && !str_eq(row.state, "completed"))
+            found = xstrdup(ids.items[i]);
+        journal_run_finish(&row);
+        journal_close(journal);
+        free(path);
+    }
+    str_list_finish(&ids);
+    if (found == NULL)
+        error_set(err, ERROR_USAGE, "no run of this repository is to be resumed");
+    return found;
+}
+
+static int resume(struct run *run, struct error *err)
+{
+    char *id = run->options.run_id != NULL ? run_dir_find(run->options.run_id, err) : latest_run(run, err);
+    char *path;
+
+    if (id == NULL)
+        return error_hint(err, "`cadre status` lists the runs; start one with `cadre run GOAL`");
+    run->id = id;
+    run->dir = run_dir_path(id);
+    run->branch = xasprintf("cadre/%s", id);
+    path = run_dir_journal(id);
+    run->journal = journal_open(path, err);
+    free(path);
+    if (run->journal == NULL)
+        return -1;
+    process_set_mark(run->id);
+    if (run_load(run, err) < 0 || journal_run_set_state(run->journal, "running", err) < 0)
+        return error_wrap(err, "resuming run %s", id);
+    if (run->phase == PHASE_DONE)
+        return error_set(err, ERROR_USAGE, "run %s is finished", id);
+    if (open_office(run, err) < 0)
+        return -1;
+    budget_restore(run->budget, &run->spent);
+    run_emit(run, json_pack("{s:s, s:s}", "type", "run.resumed", "state", run_phase_name(run->phase)));
+    if (worktree_prune(run->repo, err) < 0 || open_integration(run, err) < 0)
+        return -1;
+    return 0;
+}
+
+static int enter_phase(struct run *run, enum run_phase phase, struct error *err)
+{
+    run->phase = phase;
+    return run_save(run, err);
+}
+
+/* Tasks that are neither merged nor dropped nor blocked. */
+static size_t open_tasks(const struct run *run)
+{
+    size_t n = 0;
+
+    for (size_t i = 0; i < run->tasks.len; i++) {
+        enum task_state state = ((const struct task *)run->tasks.items[i])->state;
+
+        n += state == TASK_READY || state == TASK_WORKING || state == TASK_COMMITTED;
+    }
+    return n;
+}
+
+static bool needs_met(const struct run *run, const struct task *task)
+{
+    for (size_t i = 0; i < task->needs.len; i++) {
+        const struct task *need = run_find_task(run, task->needs.items[i]);
+
+        if (need != NULL && need->state != TASK_MERGED && need->state != TASK_DROPPED)
+            return false;
+    }
+    return true;
+}
+
+static bool overlaps(const struct task *a, const struct task *b)
+{
+    for (size_t i = 0; i < a->files.len; i++)
+        for (size_t k = 0; k < b->files.len; k++)
+            if (glob_may_overlap(a->files.items[i], b->files.items[k]))
+                return true;
+    return false;
+}
+
+/* The next batch: committed attempts that a stop left behind, then ready tasks in plan order. */
+static void choose_batch(struct run *run, struct vec *batch)
+{
+    for (size_t i = 0; i < run->tasks.len; i++)
+        if (((struct task *)run->tasks.items[i])->state == TASK_COMMITTED)
+            vec_push(batch, run->tasks.items[i]);
+    for (size_t i = 0; i < run->tasks.len && batch->len < (size_t)run->settings.batch_size; i++) {
+        struct task *task = run->tasks.items[i];
+        bool fits = task->state == TASK_READY && needs_met(run, task);
+
+        for (size_t k = 0; k < batch->len && fits; k++)
+            fits = !overlaps(task, batch->items[k]);
+        if (fits)
+            vec_push(batch, task);
+    }
+}
+
+static json_t *ids_of(const struct vec *tasks, enum task_state state, bool any)
+{
+    json_t *ids = json_array();
+
+    for (size_t i = 0; i < tasks->len; i++) {
+        const struct task *task = tasks->items[i];
+
+        if (any || task->state == state)
+            json_array_append_new(ids, json_string(task->id));
+    }
+    return ids;
+}
+
+static int do_batch(struct run *run, struct vec *batch, struct error *err)
+{
+    struct vec ready = {0};
+    json_t *merged;
+    json_t *returned;
+    int rc = -1;
+
+    run->batch++;
+    if (run_save(run, err) < 0)
+        return -1;
+    run_emit(run, json_pack("{s:s, s:i, s:o}", "type", "batch.started", "batch", run->batch, "tasks",
+                            ids_of(batch, TASK_READY, true)));
+    for (size_t i = 0; i < batch->len; i++)
+        if (((struct task *)batch->items[i])->state == TASK_READY)
+            vec_push(&ready, batch->items[i]);
+    if (ready.len > 0 && run_dispatch(run, &ready, err) < 0)
+        goto out;
+    if (run_integrate(run, batch, err) < 0)
+        goto out;
+    merged = ids_of(batch, TASK_MERGED, false);
+    returned = ids_of(batch, TASK_READY, false);
+    run_emit(run, json_pack("{s:s, s:i, s:o, s:o, s:s}", "type", "batch.completed", "batch", run->batch, "merged",
+                            merged, "returned", returned, "commit", run->verified));
+    rc = 0;
+out:
+    vec_finish(&ready);
+    return rc;
+}
+
+/* Why the orchestrator has to look at the plan again; empty when it need not. */
+static void find_amendment(const struct run *run, struct buf *why)
+{
+    for (size_t i = 0; i < run->tasks.len; i++) {
+        const struct task *task = run->tasks.items[i];
+
+        if (task->state == TASK_BLOCKED)
+            buf_printf(why, "Task %s is blocked after %d attempts: %s\n", task->id, task->attempt,
+                       task->outcome == NULL ? "" : task->outcome);
+    }
+    if (why->len == 0 && run->has_verified_ci && !run->verified_ci.green) {
+        buf_puts(why, "Every task is merged, but CI is still red:\n");
+        for (size_t i = 0; i < run->verified_ci.count; i++) {
+            const struct job_result *job = &run->verified_ci.jobs[i];
+
+            if (strcmp(job->state, "failed") == 0)
+                buf_printf(why, "Job %s fails:\n%s\n", job->name, job->excerpt == NULL ? "" : job->excerpt);
+        }
+    }
+}
+
+/* Batches until every task is final and CI is green. */
+static int work(struct run *run, struct error *err)
+{
+    for (;;) {
+        struct vec batch = {0};
+        struct buf why = BUF_INIT;
+        int rc;
+
+        if (run_check_limits(run, err) < 0 || run_read_plan(run, err) < 0)
+            return -1;
+        choose_batch(run, &batch);
+        if (batch.len > 0) {
+            if (run->batch >= run->settings.max_batches) {
+                vec_finish(&batch);
+                return error_set(err, ERROR_NOT_CONVERGED,
+                                 "not green after %d batches ([loop] max_batches); `cadre resume --max-batches %d` "
+                                 "goes on",
+                                 run->batch, run->settings.max_batches * 2);
+            }
+            rc = do_batch(run, &batch, err);
+            vec_finish(&batch);
+            if (rc < 0)
+                return -1;
+            continue;
+        }
+        find_amendment(run, &why);
+        if (why.len == 0 && open_tasks(run) == 0)
+            return 0;
+        if (why.len == 0)
+            buf_puts(&why, "The remaining tasks wait for tasks that will not be merged.\n");
+        if (run->amendments >= run->settings.max_plan_attempts) {
+            bool gate = false;
+
+            for (size_t i = 0; i < run->tasks.len; i++)
+                gate = gate || ((struct task *)run->tasks.items[i])->gate_rounds >= run->settings.max_review_rounds;
+            error_set(err, gate ? ERROR_GATE : ERROR_NOT_CONVERGED, "the run does not converge: %.1500s", why.data);
+            buf_free(&why);
+            return -1;
+        }
+        rc = run_amend_plan(run, why.data, err);
+        buf_free(&why);
+        if (rc < 0)
+            return -1;
+    }
+}
+
+/* What CI said of the base and of V: from the journal, or run again when a kill lost it. */
+static int recall_ci(struct run *run, struct error *err)
+{
+    if (run->phase == PHASE_EXPLORING)
+        return 0; /* that phase begins with it */
+    if (!run->has_base_ci && run_ci(run, run->base, NULL, &run->base_ci, err) < 0)
+        return -1;
+    run->has_base_ci = true;
+    if (!run->has_verified_ci && run_ci(run, run->verified, NULL, &run->verified_ci, err) < 0)
+        return -1;
+    run->has_verified_ci = true;
+    return 0;
+}
+
+static int carry(struct run *run, struct error *err)
+{
+    if (recall_ci(run, err) < 0)
+        return -1;
+    for (;;) {
+        switch (run->phase) {
+        case PHASE_EXPLORING:
+            if (run_explore(run, err) < 0 || enter_phase(run, PHASE_PLANNING, err) < 0)
+                return -1;
+            break;
+        case PHASE_PLANNING:
+            if (run_make_plan(run, err) < 0)
+                return -1;
+            if (run->options.dry_run)
+                return 0;
+            if (enter_phase(run, PHASE_WORKING, err) < 0)
+                return -1;
+            break;
+        case PHASE_WORKING:
+            if (work(run, err) < 0 ||
+                enter_phase(run, run->settings.gate_qa ? PHASE_TESTING : PHASE_RELEASING, err) < 0)
+                return -1;
+            break;
+        case PHASE_TESTING:
+            if (run_quality_assurance(run, err) < 0 || enter_phase(run, PHASE_RELEASING, err) < 0)
+                return -1;
+            break;
+        case PHASE_RELEASING:
+            if (run_release_notes(run, err) < 0 || enter_phase(run, PHASE_MERGING, err) < 0)
+                return -1;
+            break;
+        case PHASE_MERGING:
+            if (run_merge_back(run, err) < 0 || enter_phase(run, PHASE_DONE, err) < 0)
+                return -1;
+            break;
+        case PHASE_DONE:
+            return 0;
+        }
+    }
+}
+
+static void report_end(struct run *run, const struct error *err)
+{
+    const char *state = err == NULL ? "completed" : err->code == ERROR_CANCELLED ? "interrupted" : "failed";
+    int merged = 0;
+    struct usage spent = {0};
+
+    for (size_t i = 0; i < run->tasks.len; i++)
+        merged += ((struct task *)run->tasks.items[i])->state == TASK_MERGED;
+    if (run->budget != NULL)
+        spent = budget_spent(run->budget);
+    (void)journal_run_set_state(run->journal, state, NULL);
+    if (err == NULL)
+        run_emit(run, json_pack("{s:s, s:s, s:b, s:s*, s:i, s:i, s:I, s:I, s:I}", "type", "run.completed", "commit",
+                                run->verified, "merged", run->merged, "target", run->target, "tasks_merged", merged,
+                                "batches", run->batch, "tokens", (json_int_t)(spent.input_tokens + spent.output_tokens), "cost_microusd",
+                                (json_int_t)spent.cost_microusd, "duration_ms",
+                                (json_int_t)(clock_monotonic_ms() - run->started_ms)));
+    else if (err->code == ERROR_CANCELLED)
+        run_emit(run, json_pack("{s:s, s:s}", "type", "run.interrupted", "message", err->text));
+    else
+        run_emit(run, json_pack("{s:s, s:s, s:s}", "type", "run.failed", "code", error_code_name(err->code),
+                                "message", err->text));
+}
+
+/* What the run made and nobody needs any more: after its end, and after a failure before there was any work to keep
+ * (a resume makes it again). */
+static void tidy(struct run *run, bool is_over)
+{
+    struct error err = {0};
+
+    fiber_shield(true);
+    if (run->integration_dir != NULL && worktree_remove(run->repo, run->integration_dir, &err) < 0)
+        log_warning("%s\n  `cadre clean` removes what is left over", err.text);
+    if (run->merged || run->options.dry_run || !is_over || str_eq(run->verified, run->base))
+        (void)git_branch_delete(run->repo, run->branch, run->verified, NULL);
+    (void)git_refs_delete(run->repo, "refs/cadre/", run->id, NULL);
+    fiber_shield(false);
+}
+
+static void run_free(struct run *run)
+{
+    office_destroy(run->office);
+    budget_destroy(run->budget);
+    journal_close(run->journal);
+    git_repo_close(run->repo);
+    for (size_t i = 0; i < run->tasks.len; i++)
+        task_destroy(run->tasks.items[i]);
+    vec_finish(&run->tasks);
+    plan_destroy(run->plan);
+    ci_summary_finish(&run->base_ci);
+    ci_summary_finish(&run->verified_ci);
+    run_settings_finish(&run->settings);
+    free(run->id);
+    free(run->dir);
+    free(run->goal);
+    free(run->base);
+    free(run->target);
+    free(run->branch);
+    free(run->verified);
+    free(run->integration_dir);
+    free(run->plan_path);
+    free(run->exploration);
+    free(run->notes_path);
+    free(run);
+}
+
+int run_execute(const struct run_options *options, struct run_outcome *outcome, struct error *err)
+{
+    struct run *run = xcalloc(1, sizeof *run);
+    bool opened = false;
+    int rc = -1;
+
+    run->options = *options;
+    run->loop = options->loop;
+    run->started_ms = clock_monotonic_ms();
+    apply_limits(run);
+    run->repo = git_repo_open(run->loop, options->directory, err);
+    if (run->repo == NULL)
+        goto out;
+    if ((options->goal != NULL ? begin_new(run, err) : resume(run, err)) < 0)
+        goto out;
+    opened = true;
+    rc = carry(run, err);
+    fiber_shield(true);
+    report_end(run, rc == 0 ? NULL : err);
+    fiber_shield(false);
+    if (rc == 0 || run->phase <= PHASE_PLANNING)
+        tidy(run, rc == 0);
+out:
+    if (opened || run->id != NULL)
+        fill_outcome(run, outcome);
+    process_set_mark(NULL);
+    run_free(run);
+    return rc;
+}

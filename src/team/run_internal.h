@@ -1,0 +1,160 @@
+/* team/run_internal.h: the state of a run, shared by the files that carry its phases (run*.c, planning.c,
+ * dispatch.c, integrate.c, gate.c, finish.c). Not for other folders. */
+#ifndef CADRE_TEAM_RUN_INTERNAL_H
+#define CADRE_TEAM_RUN_INTERNAL_H
+
+#include "agent/runner.h"
+#include "base/json.h"
+#include "base/map.h"
+#include "base/vec.h"
+#include "ci/ci.h"
+#include "config/run_settings.h"
+#include "git/git.h"
+#include "team/plan.h"
+#include "team/run.h"
+#include "team/task.h"
+
+struct journal;
+struct budget;
+
+enum run_phase {
+    PHASE_EXPLORING,
+    PHASE_PLANNING,
+    PHASE_WORKING,
+    PHASE_TESTING,
+    PHASE_RELEASING,
+    PHASE_MERGING,
+    PHASE_DONE,
+};
+
+/* What one CI job came to on one tree; kept in the journal by tree and job. */
+struct job_result {
+    char *name;
+    char *state; /* enum ci_job_state's name */
+    int step;    /* index of the failing step, or -1 */
+    struct str_list failed_tests;
+    char *excerpt;
+    char *reason;
+};
+
+struct ci_summary {
+    struct job_result *jobs;
+    size_t count;
+    bool green;     /* every job that ran passed, and at least one ran */
+    bool ran_any;
+    char *tree;
+};
+
+struct run {
+    struct run_options options;
+    struct run_settings settings; /* with the command line's limits applied */
+    struct loop *loop;
+    struct git_repo *repo;
+    struct journal *journal;
+    struct office *office;
+    struct budget *budget;
+    char *id;
+    char *dir;             /* "<state>/runs/<id>" */
+    char *goal;
+    char *base;            /* commit the run started from */
+    char *target;          /* the user's branch, to be merged back into; NULL: detached */
+    char *branch;          /* "cadre/<id>" */
+    char *verified;        /* V: last commit that CI and the gates let pass (at first the base) */
+    char *integration_dir; /* worktree that shows V, and plan.md */
+    char *plan_path;
+    char *exploration;     /* what the explorer found */
+    enum run_phase phase;
+    int batch;             /* number of the current batch */
+    int amendments;        /* how often the orchestrator was asked for more tasks */
+    int qa_attempts;
+    struct usage spent;    /* before a resume, from the journal */
+    struct vec tasks;      /* of struct task *, in plan order */
+    struct plan *plan;
+    struct ci_summary base_ci;     /* CI of the base commit */
+    struct ci_summary verified_ci; /* CI of V */
+    bool has_base_ci;
+    bool has_verified_ci;
+    int64_t started_ms;    /* monotonic */
+    char *notes_path;
+    bool merged;
+};
+
+/* --- run_state.c: to and from the journal, events ------------------------------------------------ */
+
+/* Adds type-independent fields, journals it (unless it is an item), hands it to the listener; takes EVENT. */
+void run_emit(struct run *run, json_t *event);
+
+/* Writes phase, V, batch and so on; -1 with ERR when the journal cannot be written (full disk). */
+int run_save(struct run *run, struct error *err);
+int run_save_task(struct run *run, const struct task *task, struct error *err);
+/* Both in one transaction, for steps that change several. */
+int run_save_all(struct run *run, struct error *err);
+int run_load(struct run *run, struct error *err);
+/* JSON values in the journal. The getter returns a new reference, NULL when there is none. */
+int run_put_json(struct run *run, const char *kind, const char *key, const json_t *value, struct error *err);
+json_t *run_get_json(struct run *run, const char *kind, const char *key);
+const char *run_phase_name(enum run_phase phase);
+struct task *run_find_task(const struct run *run, const char *id);
+
+/* Is the run over its limits (wall clock, budget)? -1 with ERROR_LIMIT then. */
+int run_check_limits(struct run *run, struct error *err);
+
+/* Appends a line to the plan's Log and writes plan.md. */
+void run_log_line(struct run *run, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+
+/* --- planning.c ---------------------------------------------------------------------------------- */
+
+int run_explore(struct run *run, struct error *err);
+int run_make_plan(struct run *run, struct error *err);
+/* Takes up what a person or the orchestrator changed in plan.md. */
+int run_read_plan(struct run *run, struct error *err);
+/* Asks the orchestrator to amend the plan because of WHY. */
+int run_amend_plan(struct run *run, const char *why, struct error *err);
+
+/* --- dispatch.c ---------------------------------------------------------------------------------- */
+
+/* Works on TASKS (of struct task *) in parallel; each is COMMITTED, READY again or BLOCKED afterwards. */
+int run_dispatch(struct run *run, const struct vec *tasks, struct error *err);
+
+/* Sends TASK back: evidence kept, attempts counted; BLOCKED when they are used up. */
+int run_return_task(struct run *run, struct task *task, enum return_reason reason, const char *evidence,
+                    struct error *err);
+
+/* --- integrate.c --------------------------------------------------------------------------------- */
+
+/* Carries the committed TASKS through merge queue, CI and gates; moves V. */
+int run_integrate(struct run *run, const struct vec *tasks, struct error *err);
+
+/* --- ci_check.c ---------------------------------------------------------------------------------- */
+
+/* Runs the CI mirror on COMMIT (cached by tree). JOBS limits it to some jobs, or NULL. */
+int run_ci(struct run *run, const char *commit, const struct str_list *jobs, struct ci_summary *out,
+           struct error *err);
+void ci_summary_finish(struct ci_summary *summary);
+void ci_summary_copy(struct ci_summary *to, const struct ci_summary *from);
+/* Is NOW worse than BEFORE in some job? Then the job's name, else NULL. */
+const char *ci_summary_worse_job(const struct ci_summary *before, const struct ci_summary *now);
+/* A job in which some tests were mended and others fail that did not before: each task is then looked at alone. */
+const char *ci_summary_unclear_job(const struct ci_summary *before, const struct ci_summary *now);
+const struct job_result *ci_summary_find(const struct ci_summary *summary, const char *job);
+
+/* --- gate.c -------------------------------------------------------------------------------------- */
+
+/* Built-in checks, reviewer and security auditor on COMMIT against V. Findings that block are added to the
+ * tasks' entries in RETURNED (task id -> struct buf * of evidence); REASONS holds the reason by task id. */
+struct gate_verdict {
+    bool passed;
+    struct map evidence; /* task id -> char *, owned */
+    struct map reasons;  /* task id -> enum return_reason as pointer */
+};
+void gate_verdict_finish(struct gate_verdict *verdict);
+int run_gates(struct run *run, const char *commit, const struct vec *tasks, int round,
+              struct gate_verdict *verdict, struct error *err);
+
+/* --- finish.c ------------------------------------------------------------------------------------ */
+
+int run_quality_assurance(struct run *run, struct error *err);
+int run_release_notes(struct run *run, struct error *err);
+int run_merge_back(struct run *run, struct error *err);
+
+#endif
