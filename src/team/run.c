@@ -96,12 +96,21 @@ static void on_thread_queued(void *data, const char *role, const char *task)
                              "reason", "max_threads"));
 }
 
+static void on_budget_change(void *data, const struct budget *budget)
+{
+    struct usage spent = budget_spent(budget);
+
+    run_emit(data, json_pack("{s:s, s:I, s:I, s:I}", "type", "budget.updated", "tokens",
+                             (json_int_t)(spent.input_tokens + spent.output_tokens), "cost_microusd",
+                             (json_int_t)spent.cost_microusd, "requests", (json_int_t)spent.requests));
+}
+
 static int open_office(struct run *run, struct error *err)
 {
     struct budget_limits limits = {
-        .tokens = run->settings.max_tokens,
-        .cost_microusd = run->settings.max_cost_microusd,
-        .requests = run->settings.max_requests,
+        .max_tokens = run->settings.max_tokens,
+        .max_cost_microusd = run->settings.max_cost_microusd,
+        .max_requests = run->settings.max_requests,
     };
     struct office_options options = {
         .loop = run->loop,
@@ -114,7 +123,8 @@ static int open_office(struct run *run, struct error *err)
     };
     char *rollouts = path_join(run->dir, "rollouts");
 
-    run->budget = budget_create(&limits);
+    run->budget = budget_create("the run", NULL, &limits);
+    budget_on_change(run->budget, on_budget_change, run);
     options.budget = run->budget;
     options.rollout_dir = rollouts;
     run->office = office_create(&options, err);

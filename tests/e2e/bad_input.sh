@@ -54,7 +54,7 @@ rm "$SCRATCH/repo/link"
 
 plan_of() { printf '# Plan: x\n\n## Tasks\n%b' "$1" >"$SCRATCH/plan.md"; }
 plan_of '- [ ] **T1** a\n  - files: `a`\n  - needs: T2\n  - accept: x\n- [ ] **T2** b\n  - files: `b`\n  - needs: T1\n  - accept: x\n'
-ok a_plan_with_a_cycle expect 2 "cycle" "$CADRE" plan check "$SCRATCH/plan.md"
+ok a_plan_with_a_cycle expect 2 "T1 -> T2 -> T1" "$CADRE" plan check "$SCRATCH/plan.md"
 plan_of '- [ ] **T1** a\n  - files: `a`\n  - needs: none\n  - accept: x\n- [ ] **T1** b\n  - files: `b`\n  - needs: none\n  - accept: x\n'
 ok a_plan_with_a_duplicate_id expect 2 "T1" "$CADRE" plan check "$SCRATCH/plan.md"
 
