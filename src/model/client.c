@@ -265,6 +265,7 @@ static void fail(struct model_call *call, const struct failure *from)
     uint64_t delay_ms;
 
     drop_attempt(call);
+    provider_scrub(call->provider, call->token, &failure.err);
     if (failure.retry_after_ms < 0)
         failure.retry_after_ms = call->asked_delay_ms;
     release_slot(call, &failure);
@@ -377,7 +378,7 @@ static void fail_by_status(struct model_call *call)
         error_set(&failure.err, ERROR_MODEL,
                   "provider %s answered with something else than a stream of events",
                   provider_id(call->provider));
-        error_hint(&failure.err, "check base_url (%s) and wire_api (%s)", provider_base_url(call->provider),
+        error_hint(&failure.err, "check base_url (%s) and wire_api (%s)", provider_shown_url(call->provider),
                    call->wire->name);
     }
     fail(call, &failure);
@@ -408,7 +409,7 @@ static void on_http_done(void *data, const struct error *err)
         if (failure.err.code == ERROR_IO || failure.err.code == ERROR_NOT_FOUND)
             failure.err.code = ERROR_MODEL; /* its exit code is that of a failing service */
         if (!call->has_body && call->status == 0)
-            error_hint(&failure.err, "is %s reachable?", provider_base_url(call->provider));
+            error_hint(&failure.err, "is %s reachable?", provider_shown_url(call->provider));
         fail(call, &failure);
     } else if (call->is_stream) {
         enter(call);

@@ -3,6 +3,8 @@
 
 #include "base/alloc.h"
 #include "base/map.h"
+#include "config/config.h"
+#include "config/toml.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -39,22 +41,6 @@ struct price_table {
     struct map overrides; /* model -> struct model_price * */
 };
 
-struct price_table *price_table_create(void)
-{
-    struct price_table *table = xcalloc(1, sizeof *table);
-
-    table->overrides.free_value = free;
-    return table;
-}
-
-void price_table_destroy(struct price_table *table)
-{
-    if (table == NULL)
-        return;
-    map_finish(&table->overrides);
-    free(table);
-}
-
 /* "gpt-5" is "gpt-5-2025-08-07" too, but neither "gpt-5.5" nor "gpt-5-mini": the rest must be a date. */
 static bool is_model(const char *name, const char *model)
 {
@@ -76,6 +62,58 @@ static const struct model_price *find_default(const char *model)
         if (is_model(defaults[i].model, model))
             return &defaults[i].price;
     return NULL;
+}
+
+struct price_table *price_table_create(void)
+{
+    struct price_table *table = xcalloc(1, sizeof *table);
+
+    table->overrides.free_value = free;
+    return table;
+}
+
+static int64_t micro_usd(const struct toml_value *entry, const char *key)
+{
+    double usd = toml_number(entry, key, -1);
+
+    return usd < 0 || usd > 1e6 ? -1 : USD(usd);
+}
+
+struct price_table *price_table_load(const struct config *config)
+{
+    struct price_table *table = price_table_create();
+    const struct toml_value *models = config_table(config, "models");
+
+    for (size_t i = 0; models != NULL && i < models->as.table.len; i++) {
+        const struct toml_value *entry = models->as.table.members[i].value;
+        struct model_price price;
+
+        if (entry->type != TOML_TABLE)
+            continue;
+        price = (struct model_price){
+            .input_microusd = micro_usd(entry, "input_usd_per_million"),
+            .cached_input_microusd = micro_usd(entry, "cached_input_usd_per_million"),
+            .cache_write_microusd = micro_usd(entry, "cache_write_usd_per_million"),
+            .output_microusd = micro_usd(entry, "output_usd_per_million"),
+            .context_window = toml_integer(entry, "context_window", -1),
+            .max_output_tokens = toml_integer(entry, "max_output_tokens", -1),
+        };
+        /* What a provider does not discount costs as any input. */
+        if (price.cached_input_microusd < 0 && find_default(models->as.table.members[i].key) == NULL)
+            price.cached_input_microusd = price.input_microusd;
+        if (price.cache_write_microusd < 0 && find_default(models->as.table.members[i].key) == NULL)
+            price.cache_write_microusd = price.input_microusd;
+        price_table_set(table, models->as.table.members[i].key, &price);
+    }
+    return table;
+}
+
+void price_table_destroy(struct price_table *table)
+{
+    if (table == NULL)
+        return;
+    map_finish(&table->overrides);
+    free(table);
 }
 
 void price_table_set(struct price_table *table, const char *model, const struct model_price *price)

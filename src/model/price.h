@@ -17,8 +17,11 @@ struct model_price { /* a million tokens, in micro-dollars; also limits, 0: not 
     int64_t max_output_tokens;
 };
 
+struct config;
 struct price_table;
 struct price_table *price_table_create(void);
+/* With the overrides of [models.<name>] in CONFIG. */
+struct price_table *price_table_load(const struct config *config);
 void price_table_destroy(struct price_table *table);
 /* Overrides MODEL. Copied. Negative members are taken from the default of that model, if there is one. */
 void price_table_set(struct price_table *table, const char *model, const struct model_price *price);

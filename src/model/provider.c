@@ -37,8 +37,9 @@ struct provider {
     const struct price_table *prices;   /* borrowed */
     struct cassette_recorder *recorder; /* borrowed */
     char *id;
-    char *base_url; /* no trailing slash */
-    char *query;    /* "a=b&c=d" or NULL */
+    char *base_url;  /* no trailing slash */
+    char *shown_url; /* without user and password */
+    char *query;     /* "a=b&c=d" or NULL */
     enum wire_api wire;
     char *env_key;
     char *env_key_instructions;
@@ -72,6 +73,19 @@ static void append_encoded(struct buf *out, const char *s)
             buf_printf(out, "%%%02X", (unsigned char)*s);
 }
 
+/* "https://user:password@host/v1" without what stands before the '@'. */
+static char *hide_user(const char *url)
+{
+    const char *start = strstr(url, "://");
+    const char *at;
+
+    if (start == NULL)
+        return xstrdup(url);
+    start += 3;
+    at = memchr(start, '@', strcspn(start, "/"));
+    return at == NULL ? xstrdup(url) : xasprintf("%.*s%s", (int)(start - url), url, at + 1);
+}
+
 static void set_base_url(struct provider *p, const char *url)
 {
     size_t n = strlen(url);
@@ -80,6 +94,8 @@ static void set_base_url(struct provider *p, const char *url)
         n--;
     free(p->base_url);
     p->base_url = xstrndup(url, n);
+    free(p->shown_url);
+    p->shown_url = hide_user(p->base_url);
 }
 
 /* The variables that the vendors' own clients honour. Anthropic's is written without the version. */
@@ -94,8 +110,8 @@ static void apply_environment_url(struct provider *p)
         if (!str_ends_with(p->base_url, "/v1")) {
             char *with_version = xasprintf("%s/v1", p->base_url);
 
-            free(p->base_url);
-            p->base_url = with_version;
+            set_base_url(p, with_version);
+            free(with_version);
         }
     }
 }
@@ -224,6 +240,7 @@ void provider_destroy(struct provider *p)
     vec_finish(&p->waits);
     free(p->id);
     free(p->base_url);
+    free(p->shown_url);
     free(p->query);
     free(p->env_key);
     free(p->env_key_instructions);
@@ -247,6 +264,11 @@ const char *provider_id(const struct provider *p)
 const char *provider_base_url(const struct provider *p)
 {
     return p->base_url;
+}
+
+const char *provider_shown_url(const struct provider *p)
+{
+    return p->shown_url;
 }
 
 enum wire_api provider_wire(const struct provider *p)
@@ -436,6 +458,33 @@ int provider_headers(const struct provider *p, const char *token, struct str_lis
             add_line(headers, xasprintf("%.*s: %s", (int)(colon - line), line, value));
     }
     return 0;
+}
+
+static void scrub_value(struct error *err, const char *secret)
+{
+    size_t n = secret != NULL ? strlen(secret) : 0;
+    char *at;
+
+    if (n < 6)
+        return; /* a word, not a key */
+    while ((at = strstr(err->text, secret)) != NULL) {
+        static const char mark[] = "[key]";
+        size_t rest = strlen(at + n);
+
+        memcpy(at, mark, sizeof mark - 1);
+        memmove(at + sizeof mark - 1, at + n, rest + 1);
+    }
+}
+
+void provider_scrub(const struct provider *p, const char *token, struct error *err)
+{
+    char *key = NULL;
+
+    if (find_key(p, token, &key, NULL) == 0)
+        scrub_value(err, key);
+    free(key);
+    for (size_t i = 0; i < p->env_headers.len; i++)
+        scrub_value(err, getenv(strchr(p->env_headers.items[i], ':') + 2));
 }
 
 /* --- The auth command --------------------------------------------------------------------------------- */

@@ -34,6 +34,8 @@ void provider_destroy(struct provider *provider); /* NULL is fine */
 
 const char *provider_id(const struct provider *provider);
 const char *provider_base_url(const struct provider *provider);
+/* The same without user and password, for messages. */
+const char *provider_shown_url(const struct provider *provider);
 enum wire_api provider_wire(const struct provider *provider);
 int provider_request_max_retries(const struct provider *provider);
 int provider_stream_max_retries(const struct provider *provider);
@@ -65,6 +67,9 @@ int provider_check_auth(const struct provider *provider, struct error *err);
  * (NULL: read the environment). -1 with ERROR_AUTH when the key is missing. */
 int provider_headers(const struct provider *provider, const char *token, struct str_list *headers,
                      struct error *err);
+
+/* Replaces the key, wherever a service repeats it in ERR, by "[key]". TOKEN as above. */
+void provider_scrub(const struct provider *provider, const char *token, struct error *err);
 
 /* What a person does when the key is refused. Static or owned by the provider. */
 const char *provider_auth_hint(const struct provider *provider);
