@@ -374,6 +374,7 @@ static void end_heading(struct parser *p)
         char *goal = title + 4;
 
         goal += strspn(goal, ": ");
+        free(p->plan->goal);
         p->plan->goal = xstrdup(goal);
         p->plan->has_title = *goal != '\0';
     }
@@ -404,7 +405,7 @@ static int enter_block(MD_BLOCKTYPE type, void *detail, void *user)
         plan_problem(p->problems, p->name, 1, "lists and quotes are nested more than %d deep", DEPTH_MAX);
         return 1;
     }
-    if (type == MD_BLOCK_H) {
+    if (type == MD_BLOCK_H && p->list_depth == 0) { /* in a list it is text of the item, no section */
         p->heading_level = ((const MD_BLOCK_H_DETAIL *)detail)->level;
         p->heading = (struct range){0};
     } else if (type == MD_BLOCK_UL || type == MD_BLOCK_OL) {
@@ -436,7 +437,7 @@ static int leave_block(MD_BLOCKTYPE type, void *detail, void *user)
     struct parser *p = user;
 
     p->block_depth--;
-    if (type == MD_BLOCK_H) {
+    if (type == MD_BLOCK_H && p->heading_level > 0) {
         end_heading(p);
     } else if (type == MD_BLOCK_UL || type == MD_BLOCK_OL) {
         p->list_depth--;

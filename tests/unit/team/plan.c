@@ -204,6 +204,13 @@ static void plan_survives_hostile_text(void **state)
     buf_free(&many);
 }
 
+static void a_heading_inside_a_task_is_no_section(void **state)
+{
+    (void)state;
+    expect_problem(HEAD "- [x] **T1** a\n  - files: `a`\n  - \n    ## Decisions\n- [ ] **T2** b\n" FIELDS("b"),
+                   "T1 has no acceptance check");
+}
+
 static bool first_is_done(void *data, const struct plan_task *task)
 {
     return strcmp(task->id, data) == 0;
@@ -355,6 +362,7 @@ int main(void)
         cmocka_unit_test(plan_points_at_misspelt_fields),
         cmocka_unit_test(plan_reports_all_problems_at_once),
         cmocka_unit_test(plan_survives_hostile_text),
+        cmocka_unit_test(a_heading_inside_a_task_is_no_section),
         cmocka_unit_test(ready_tasks_have_their_needs_and_do_not_overlap),
         cmocka_unit_test(lint_says_when_a_task_is_not_atomic),
         cmocka_unit_test(edits_change_nothing_else),
