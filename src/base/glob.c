@@ -2,8 +2,10 @@
  * false "no match", never time. */
 #include "base/glob.h"
 
+#include "base/alloc.h"
 #include "base/str.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 #define GLOB_MAX_STEPS 100000
@@ -102,6 +104,28 @@ bool glob_is_pattern(const char *pattern)
     return strpbrk(pattern, "*?[\\") != NULL;
 }
 
+/* Can PATTERN match something below the folder PATH? Its first parts, as many as PATH has, decide. */
+static bool matches_below(const char *pattern, const char *path)
+{
+    size_t n = 0;
+    size_t literal = strcspn(pattern, "*?[\\");
+    char *head;
+    bool matches;
+
+    if (strstr(pattern, "**") != NULL) /* any number of parts */
+        return strncmp(pattern, path, literal < strlen(path) ? literal : strlen(path)) == 0;
+    for (const char *p = path; p != NULL; p = strchr(p, '/'), p = p ? p + 1 : NULL) {
+        n += n > 0;
+        n += strcspn(pattern + n, "/");
+        if (pattern[n] == '\0')
+            return false; /* no deeper than PATH */
+    }
+    head = xstrndup(pattern, n);
+    matches = glob_match(head, path);
+    free(head);
+    return matches;
+}
+
 bool glob_may_overlap(const char *a, const char *b)
 {
     size_t na = strcspn(a, "*?[\\");
@@ -113,7 +137,7 @@ bool glob_may_overlap(const char *a, const char *b)
         return str_eq(a, b) || (strncmp(a, b, common) == 0 && (a[common] == '/' || b[common] == '/'));
     }
     if (a[na] == '\0' && b[nb] != '\0')
-        return glob_match(b, a) || (strncmp(a, b, common) == 0 && b[na] == '/');
+        return glob_match(b, a) || matches_below(b, a);
     if (b[nb] == '\0')
         return glob_may_overlap(b, a);
     return strncmp(a, b, common) == 0;

@@ -8,8 +8,10 @@
 #include "base/path.h"
 #include "base/random.h"
 #include "base/str.h"
+#include "base/utf8.h"
 #include "git/git.h"
 
+#include <ctype.h>
 #include <limits.h>
 #include <stdlib.h>
 #include <string.h>
@@ -121,6 +123,25 @@ static int check_symlink(const char *root, const char *path, struct error *err)
     return rc;
 }
 
+/* Is it a name that can be shown, logged and given to a shell script without surprise? */
+static bool is_sane_name(const char *path)
+{
+    for (const char *p = path; *p != '\0'; p++)
+        if (iscntrl((unsigned char)*p))
+            return false;
+    return utf8_is_valid(path, strlen(path));
+}
+
+/* What git itself refuses to add is the author's to mend, and no fault of the repository. */
+static void blame_author(struct error *err)
+{
+    static const char *const words[] = {"invalid path", "adding files failed", "commit checked out", "unable to index"};
+
+    for (size_t i = 0; err != NULL && i < sizeof words / sizeof words[0]; i++)
+        if (err->code == ERROR_REPOSITORY && strstr(err->text, words[i]) != NULL)
+            err->code = ERROR_DENIED;
+}
+
 static int check_changes(const char *root, const struct commit_result *result, struct error *err)
 {
     for (size_t i = 0; i < result->change_count; i++) {
@@ -129,6 +150,11 @@ static int check_changes(const char *root, const struct commit_result *result, s
         if (c->new_mode == 0160000 && c->old_mode != 0160000)
             return error_set(err, ERROR_DENIED, "%s is a repository of its own inside the worktree: it cannot be added",
                              c->path);
+        if (c->old_mode == 0160000)
+            return error_set(err, ERROR_DENIED, "%s is a submodule: a task must leave it as it is", c->path);
+        if (c->kind == 'A' && !is_sane_name(c->path))
+            return error_set(err, ERROR_DENIED,
+                             "a new file has control characters or invalid UTF-8 in its name: rename it");
         if (has_git_part(c->path))
             return error_set(err, ERROR_DENIED, "%s: a path with a .git part cannot be added", c->path);
         if (c->new_mode == 0120000 && check_symlink(root, c->path, err) < 0)
@@ -170,8 +196,10 @@ int commit_worktree(struct git_repo *repo, const char *path, const char *parent,
     if (git_call(repo, &call, NULL, NULL, err) < 0)
         goto out;
     call.args = add;
-    if (git_call(repo, &call, NULL, NULL, err) < 0)
+    if (git_call(repo, &call, NULL, NULL, err) < 0) {
+        blame_author(err);
         goto out;
+    }
     call.args = write_tree;
     if (git_call(repo, &call, &out, NULL, err) < 0)
         goto out;

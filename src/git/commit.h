@@ -27,8 +27,8 @@ struct commit_result {
 void commit_result_finish(struct commit_result *result);
 
 /* Commits the worktree at PATH as one commit on PARENT, whatever HEAD or the index say there. What .gitignore excludes
- * stays out. ERROR_DENIED, with the path, for what may not enter: a nested repository (gitlink) that PARENT has not,
- * a symlink that leaves the tree, a name with a `.git` part, a changed pointer file. */
+ * stays out. ERROR_DENIED, with the path, for what may not enter: a nested repository (gitlink), a submodule that
+ * changed, a symlink that leaves the tree, a name with a `.git` part or with control characters. */
 int commit_worktree(struct git_repo *repo, const char *path, const char *parent, const char *message,
                     struct commit_result *result, struct error *err);
 

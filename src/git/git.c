@@ -12,6 +12,7 @@
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #define MAX_GIT_OUTPUT_BYTES ((size_t)256 << 20)
@@ -24,6 +25,8 @@ struct git_repo {
     char *identity_name;
     char *identity_email;
     struct str_list overrides; /* "-c", "key=value", ... */
+    struct stat config_seen;   /* the configuration file that the overrides answer */
+    bool is_reading_config;
     struct vec writers;        /* fibers that wait for their turn; the first one has it */
 };
 
@@ -60,7 +63,11 @@ static int writer_enter(struct git_repo *repo, struct error *err)
     vec_push(&repo->writers, self);
     while (repo->writers.items[0] != self) {
         if (fiber_wait(err) < 0) {
+            bool had_turn = repo->writers.items[0] == self;
+
             (void)vec_remove_item(&repo->writers, self);
+            if (had_turn && repo->writers.len > 0)
+                fiber_wake(repo->writers.items[0]); /* the turn came together with the cancellation */
             return -1;
         }
     }
@@ -78,18 +85,39 @@ static void writer_leave(struct git_repo *repo)
 
 /* --- Calls ----------------------------------------------------------------------------------------------- */
 
+/* PATH without folders that are not absolute: a call's working directory may hold an agent's files. */
+static char *absolute_path(void)
+{
+    const char *path = getenv("PATH");
+    struct str_list parts = {0};
+    struct buf kept = BUF_INIT;
+
+    str_split(&parts, path ? path : "", ':');
+    buf_puts(&kept, "PATH=");
+    for (size_t i = 0; i < parts.len; i++)
+        if (parts.items[i][0] == '/')
+            buf_printf(&kept, "%s%s", kept.len > 5 ? ":" : "", parts.items[i]);
+    if (kept.len == 5)
+        buf_puts(&kept, "/usr/local/bin:/usr/bin:/bin");
+    str_list_finish(&parts);
+    return buf_take(&kept);
+}
+
 static void build_env(const struct git_repo *repo, const char *const *extra, struct str_list *env)
 {
     long long now = clock_wall_ms() / 1000;
 
     for (char **e = environ; *e != NULL; e++)
-        if (!str_starts_with(*e, "GIT_") && !str_starts_with(*e, "LC_ALL=") && !str_starts_with(*e, "LANGUAGE="))
+        if (!str_starts_with(*e, "GIT_") && !str_starts_with(*e, "LC_ALL=") && !str_starts_with(*e, "LANGUAGE=") &&
+            !str_starts_with(*e, "PATH="))
             str_list_add(env, *e);
+    str_list_take(env, absolute_path());
     str_list_add(env, "LC_ALL=C");
     str_list_add(env, "GIT_TERMINAL_PROMPT=0");
     str_list_add(env, "GIT_OPTIONAL_LOCKS=0");
     str_list_add(env, "GIT_NO_REPLACE_OBJECTS=1");
-    str_list_add(env, "GIT_LITERAL_PATHSPECS=1");
+    if (extra == NULL || *extra == NULL || !str_starts_with(*extra, "GIT_LITERAL_PATHSPECS="))
+        str_list_add(env, "GIT_LITERAL_PATHSPECS=1");
     str_list_add(env, "GIT_EDITOR=false");
     str_list_add(env, "GIT_PAGER=cat");
     str_list_add(env, "GIT_ALLOW_PROTOCOL=none");
@@ -104,6 +132,8 @@ static void build_env(const struct git_repo *repo, const char *const *extra, str
     for (; extra != NULL && *extra != NULL; extra++)
         str_list_add(env, *extra);
 }
+
+static int refresh_overrides(struct git_repo *repo, struct error *err);
 
 static int call_unlocked(struct git_repo *repo, const struct git_call *call, struct buf *out, int *exit_code,
                          struct error *err)
@@ -120,6 +150,8 @@ static int call_unlocked(struct git_repo *repo, const struct git_call *call, str
     };
     int rc = -1;
 
+    if (refresh_overrides(repo, err) < 0)
+        return -1;
     str_list_add(&argv, "git");
     for (size_t i = 0; i < sizeof fixed_overrides / sizeof fixed_overrides[0]; i++) {
         str_list_add(&argv, "-c");
@@ -225,6 +257,31 @@ static int neutralize_filters(struct git_repo *repo, struct error *err)
     return rc;
 }
 
+/* A filter that is configured while a run goes on must not slip through. */
+static int refresh_overrides(struct git_repo *repo, struct error *err)
+{
+    char *file;
+    struct stat now;
+    int rc = 0;
+
+    if (repo->common_dir == NULL || repo->is_reading_config)
+        return 0;
+    file = path_join(repo->common_dir, "config");
+    if (stat(file, &now) < 0)
+        memset(&now, 0, sizeof now);
+    if (now.st_ino != repo->config_seen.st_ino || now.st_size != repo->config_seen.st_size ||
+        now.st_mtim.tv_sec != repo->config_seen.st_mtim.tv_sec ||
+        now.st_mtim.tv_nsec != repo->config_seen.st_mtim.tv_nsec) {
+        repo->config_seen = now;
+        repo->is_reading_config = true;
+        str_list_finish(&repo->overrides);
+        rc = neutralize_filters(repo, err);
+        repo->is_reading_config = false;
+    }
+    free(file);
+    return rc;
+}
+
 static char *config_or(struct git_repo *repo, const char *key, const char *fallback)
 {
     const char *args[] = {"config", "--get", key, NULL};
@@ -281,8 +338,6 @@ struct git_repo *git_repo_open(struct loop *loop, const char *directory, struct 
         error_hint(err, "make a first commit, then try again");
         goto out;
     }
-    if (neutralize_filters(repo, err) < 0)
-        goto out;
     repo->identity_name = config_or(repo, "user.name", "cadre");
     repo->identity_email = config_or(repo, "user.email", "cadre@localhost");
     ok = true;

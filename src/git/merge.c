@@ -236,8 +236,8 @@ int merge_back(struct git_repo *repo, const struct merge_back_options *o, struct
     if (check_clean(repo, dir, o->branch, err) < 0)
         goto out;
     /* merge --ff-only refuses, before it changes anything, when an untracked file stands in the way. */
-    rc = git_run(repo, GIT_WRITES, dir, NULL, err, "merge", "--quiet", "--ff-only", "--no-overwrite-ignore", final,
-                 NULL);
+    rc = git_run(repo, GIT_WRITES, dir, NULL, err, "merge", "--quiet", "--ff-only", "--no-squash", "--commit",
+                 "--no-autostash", "--no-verify-signatures", "--no-overwrite-ignore", final, NULL);
     if (rc < 0)
         error_wrap(err, "merging back into %s", o->branch);
 out:

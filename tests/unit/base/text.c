@@ -97,6 +97,11 @@ static void glob_overlap_keeps_write_sets_apart(void **state)
     assert_false(glob_may_overlap("src/a.c", "src/b.c"));
     assert_false(glob_may_overlap("src/*.c", "tests/a.c"));
     assert_false(glob_may_overlap("src/*.h", "src/a.c"));
+    assert_false(glob_may_overlap("a/very/long/path", "b*"));
+    assert_false(glob_may_overlap("src/a.c", "src/*_test.c"));
+    assert_true(glob_may_overlap("src/lib", "s*/l*/x.c"));
+    assert_true(glob_may_overlap("src/lib", "src/**/x.c"));
+    assert_false(glob_may_overlap("docs/lib", "src/**/x.c"));
 }
 
 static void json_parse_mends_lone_surrogates(void **state)
