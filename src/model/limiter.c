@@ -38,10 +38,15 @@
 #define KEEP_LEARNT_MS         (24LL * 60 * 60 * 1000)
 #define STATE_MAX_BYTES        (1 << 20)
 
+/* What is known of one thread. Kept to the limiter's end: it is small, and the order of service needs it. */
+struct turn_taker {
+    uint64_t last_admission; /* its number; 0: none yet */
+};
+
 struct limiter_slot {
     struct limiter *limiter;
     enum call_priority priority;
-    char *thread_id;
+    struct turn_taker *thread; /* NULL: a thread of its own */
     uint64_t arrival;
     bool is_admitted;
     bool is_accepted;
@@ -71,7 +76,7 @@ struct limiter {
     double duration_us; /* of a request, smoothed */
     unsigned in_flight;
     struct vec waiting; /* struct limiter_slot * */
-    struct map served;  /* thread -> number of its last admission */
+    struct map threads; /* id -> struct turn_taker *, owned */
     uint64_t sequence;
     struct timer *timer;
     int64_t timer_due_us;
@@ -89,6 +94,7 @@ struct limiter *limiter_create(struct loop *loop, const char *name)
     l->name = xstrdup(name);
     l->window = l->shown_window = WINDOW_START;
     l->is_growing_fast = true;
+    l->threads.free_value = free;
     return l;
 }
 
@@ -156,7 +162,7 @@ void limiter_destroy(struct limiter *l)
     save(l);
     timer_cancel(l->timer);
     vec_finish(&l->waiting);
-    map_finish(&l->served);
+    map_finish(&l->threads);
     free(l->state_path);
     free(l->name);
     free(l);
@@ -183,9 +189,23 @@ static void pump_at(struct limiter *l, int64_t due_us)
     l->timer = timer_start(l->loop, due_us <= now ? 0 : (uint64_t)(due_us - now + 999) / 1000, on_timer, l);
 }
 
-static uint64_t last_served(const struct limiter *l, const struct limiter_slot *slot)
+static uint64_t last_served(const struct limiter_slot *slot)
 {
-    return slot->thread_id != NULL ? (uint64_t)(uintptr_t)map_get(&l->served, slot->thread_id) : 0;
+    return slot->thread != NULL ? slot->thread->last_admission : 0;
+}
+
+static struct turn_taker *find_thread(struct limiter *l, const char *id)
+{
+    struct turn_taker *thread;
+
+    if (id == NULL)
+        return NULL;
+    thread = map_get(&l->threads, id);
+    if (thread == NULL) {
+        thread = xcalloc(1, sizeof *thread);
+        map_set(&l->threads, id, thread);
+    }
+    return thread;
 }
 
 /* Priority first; then the thread that was served longest ago; then the order of arrival. */
@@ -202,8 +222,8 @@ static size_t pick(const struct limiter *l)
                 best = i;
             continue;
         }
-        served_a = last_served(l, a);
-        served_b = last_served(l, b);
+        served_a = last_served(a);
+        served_b = last_served(b);
         if (served_a < served_b || (served_a == served_b && a->arrival < b->arrival))
             best = i;
     }
@@ -256,8 +276,8 @@ static void pump(struct limiter *l)
         slot->admitted_us = now;
         l->in_flight++;
         l->sequence++;
-        if (slot->thread_id != NULL)
-            map_set(&l->served, slot->thread_id, (void *)(uintptr_t)l->sequence);
+        if (slot->thread != NULL)
+            slot->thread->last_admission = l->sequence;
         if (l->rate > 0)
             l->next_send_us =
                 (l->next_send_us > now - LATE_TIMER_US ? l->next_send_us : now) + (int64_t)(1e6 / l->rate);
@@ -281,7 +301,7 @@ struct limiter_slot *limiter_acquire(struct limiter *l, enum call_priority prior
 
     slot->limiter = l;
     slot->priority = priority;
-    slot->thread_id = xstrdup(thread_id);
+    slot->thread = find_thread(l, thread_id);
     slot->arrival = ++l->sequence;
     slot->cb = cb;
     slot->data = data;
@@ -478,7 +498,6 @@ void limiter_release(struct limiter_slot *slot, enum limiter_outcome outcome, in
         if (l->waiting.len > 0)
             pump_at(l, clock_monotonic_us());
     }
-    free(slot->thread_id);
     free(slot);
 }
 
