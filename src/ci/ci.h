@@ -1,7 +1,7 @@
 /* ci/ci.h: the CI mirror's front door: plan what the project's CI would do, and do it here.
  *
- *     ci_plan_create()  reads the definition (explicit commands, else .github/workflows, else
- *                       .gitlab-ci.yml, else what the build files suggest) into jobs and steps, each
+ *     ci_plan_create()  reads the definition (explicit commands, else .github/workflows, else what
+ *                       the build files suggest) into jobs and steps, each
  *                       runnable or skipped with its reason
  *     ci_run()          runs the jobs in the order of their needs, in parallel within the cores
  *
@@ -43,12 +43,13 @@ struct ci_options {
     bool include_unmatched; /* list workflows whose `on` does not match too, as skipped jobs */
 };
 
-enum ci_source { CI_SOURCE_NONE, CI_SOURCE_COMMANDS, CI_SOURCE_GITHUB, CI_SOURCE_GITLAB, CI_SOURCE_DETECTED };
+enum ci_source { CI_SOURCE_NONE, CI_SOURCE_COMMANDS, CI_SOURCE_GITHUB, CI_SOURCE_DETECTED };
 
 enum ci_step_kind {
     CI_STEP_RUN,       /* a command of the workflow */
     CI_STEP_SATISFIED, /* an action for which this machine has an equivalent (checkout, setup, cache ...) */
     CI_STEP_SKIPPED,   /* no equivalent here; `reason` says why */
+    CI_STEP_UNWANTED,  /* its `if` is false for this job and event: the real CI does not run it either */
 };
 
 struct ci_plan_step {
@@ -83,7 +84,7 @@ struct ci_plan *ci_plan_create(const struct ci_options *options, struct error *e
 void ci_plan_destroy(struct ci_plan *plan);
 
 enum ci_source ci_plan_source(const struct ci_plan *plan);
-const char *ci_source_name(enum ci_source source); /* "commands", "github", "gitlab", "detected", "none" */
+const char *ci_source_name(enum ci_source source); /* "commands", "github", "detected", "none" */
 size_t ci_plan_job_count(const struct ci_plan *plan);
 const struct ci_plan_job *ci_plan_job(const struct ci_plan *plan, size_t index);
 
@@ -100,6 +101,7 @@ struct ci_command {
     const char *job_id;
     const char *step_name;
     const char *cwd;
+    const char *tree_dir;    /* the tree under test (a copy, unless in place): must be writable */
     const char *scratch_dir; /* RUNNER_TEMP and the step's files are below it: must be writable */
     const struct str_list *argv;
     bool is_dependency; /* an install step: wants the network; all others do without unless the job needs it */
@@ -151,7 +153,7 @@ struct ci_run_options {
     struct loop *loop;
     const char *work_dir;         /* tree under test */
     const char *log_dir;          /* made if missing: one log a job, and scratch folders while running */
-    const char *cache_dir;        /* result and action caches; NULL: no caching */
+    const char *cache_dir;        /* results of jobs that passed; NULL: no caching */
     const char *tree_id;          /* git tree id of work_dir, key of the result cache; NULL: results not cached */
     const struct str_list *jobs;  /* only these ids or keys, and what they need; NULL or empty: all */
     const struct str_list *env;   /* "KEY=VALUE" on top of everything */
@@ -161,7 +163,6 @@ struct ci_run_options {
     bool keep_scratch;            /* leave the copies */
 
     void (*on_job_started)(void *data, const char *id, const char *name);
-    void (*on_step)(void *data, const char *id, const char *step);
     void (*on_job_finished)(void *data, const struct ci_job_result *job);
 
     /* Puts the command into a sandbox: fills OUT with the argv to start instead. NULL: started as it is. */

@@ -1,0 +1,81 @@
+/* ci/plan_internal.h: a plan from inside, for the planner (plan.c, plan_jobs.c) and the runner. */
+#ifndef CADRE_CI_PLAN_INTERNAL_H
+#define CADRE_CI_PLAN_INTERNAL_H
+
+#include "base/arena.h"
+#include "base/vec.h"
+#include "ci/action_map.h"
+#include "ci/ci.h"
+#include "ci/scope.h"
+#include "ci/workflow.h"
+
+#define PLAN_MAX_CALL_DEPTH 4 /* reusable workflows within one another, as on GitHub */
+
+/* A job of a workflow, or one leg of its matrix. */
+struct plan_job {
+    struct ci_plan_job pub;
+    const struct workflow *workflow;
+    const struct workflow_job *job;
+    const struct workflow *root; /* the workflow that the event runs, when this one is called by it */
+    json_t *leg;    /* owned; NULL without a matrix */
+    json_t *inputs; /* owned; of a called workflow */
+};
+
+/* Does JOB wait for OTHER? */
+bool plan_job_needs(const struct plan_job *job, const struct plan_job *other);
+
+struct ci_plan {
+    struct arena arena;
+    enum ci_source source;
+    char *root;            /* definition_dir */
+    char *job_filter;      /* or NULL */
+    struct vec workflows;  /* struct workflow *, owned: those that run for the event */
+    struct vec called;     /* struct workflow *, owned: reusable ones, read when first needed */
+    struct vec actions;    /* struct action *, owned: composite ones of the repository */
+    struct vec jobs;       /* struct plan_job * (arena), in order of their needs */
+    json_t *contexts;      /* github, vars, secrets, inputs */
+    struct str_list action_commands;
+};
+
+/* Contexts for a job: those of the plan with matrix, strategy, needs and inputs (each may be NULL). New
+ * reference. */
+json_t *plan_job_contexts(const struct ci_plan *plan, const struct workflow *workflow, const char *job_key,
+                          json_t *leg, json_t *needs, json_t *inputs);
+
+/* The job's matrix legs for these contexts: an array of objects, or JSON null when it has no matrix. NULL
+ * with ERR set on failure. */
+json_t *plan_job_legs(const struct workflow *workflow, const struct workflow_job *job, json_t *contexts,
+                      struct error *err);
+
+/* "ci.yml/build (12)": PREFIX is that of the calling job or NULL. Caller frees. */
+char *plan_job_id(const struct workflow *workflow, const struct workflow_job *job, const json_t *leg,
+                  const char *prefix);
+char *plan_job_name(const struct workflow *workflow, const struct workflow_job *job, const json_t *leg,
+                    json_t *contexts);
+
+/* Why this machine cannot run the job (other system, container ...), or NULL. Caller frees. */
+char *plan_job_obstacle(const struct workflow *workflow, const struct workflow_job *job, json_t *contexts);
+
+/* Why the leg is the same as an earlier one of LEGS but for the system, or NULL; *SAME is that one's index. */
+bool plan_leg_is_duplicate(const struct workflow *workflow, const struct workflow_job *job, json_t *legs,
+                           size_t index, json_t *base_contexts, size_t *same);
+
+/* How a step is carried out. */
+struct step_plan {
+    enum ci_step_kind kind;
+    const char *reason; /* static, or the arena's */
+    struct action_mapping action; /* of `uses` by others */
+    struct action *composite;     /* an action of the repository; borrowed from the plan */
+    bool is_script_action;        /* JavaScript action of the repository, run with node */
+    bool is_unknown;              /* skipped though later steps may need it */
+};
+void plan_step(struct ci_plan *plan, const struct workflow_step *step, const char *shell,
+               struct step_plan *out);
+
+/* The reusable workflow of the repository that USES ("./.github/workflows/x.yml") names, or NULL with ERR. */
+struct workflow *plan_called_workflow(struct ci_plan *plan, const char *uses, struct error *err);
+
+/* Does the script install what later steps need? *IS_SYSTEM: by the system's package manager. */
+bool plan_is_dependency_step(const char *script, bool *is_system);
+
+#endif

@@ -1,0 +1,593 @@
+/* ci/plan_jobs.c: the jobs of a workflow, expanded as far as is known before anything ran. */
+#include "ci/plan_jobs.h"
+
+#include "base/alloc.h"
+#include "base/buf.h"
+#include "base/path.h"
+#include "ci/matrix.h"
+#include "ci/template.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+#include <sys/utsname.h>
+
+#define MAX_PLAN_JOBS 5000
+
+struct frame { /* where jobs are added: the workflow itself, or one that it calls */
+    struct ci_plan *plan;
+    const struct workflow *workflow;
+    const struct workflow *root; /* the outermost one */
+    const char *prefix; /* "caller/" or NULL */
+    json_t *inputs;     /* NULL: those of the plan */
+    const char *reason; /* the caller is skipped */
+    const struct str_list *caller_needs; /* what the calling jobs wait for */
+    int depth;
+};
+
+json_t *plan_job_contexts(const struct ci_plan *plan, const struct workflow *workflow, const char *job_key,
+                          json_t *leg, json_t *needs, json_t *inputs)
+{
+    json_t *contexts = json_copy(plan->contexts);
+    json_t *github = json_copy(json_object_get(plan->contexts, "github"));
+    json_t *runner = json_object(), *strategy = json_object();
+    struct utsname host;
+
+    json_object_set_new(github, "workflow", json_string(workflow->name));
+    json_object_set_new(github, "workflow_ref", json_string(workflow->file));
+    json_object_set_new(github, "job", json_string(job_key));
+    json_object_set_new(contexts, "github", github);
+    json_object_set_new(runner, "os", json_string("Linux"));
+    json_object_set_new(runner, "arch",
+                        json_string(uname(&host) == 0 && strcmp(host.machine, "aarch64") == 0 ? "ARM64" : "X64"));
+    json_object_set_new(runner, "name", json_string("cadre"));
+    json_object_set_new(runner, "environment", json_string("self-hosted"));
+    json_object_set_new(runner, "debug", json_string(""));
+    json_object_set_new(contexts, "runner", runner);
+    json_object_set_new(strategy, "fail-fast", json_true());
+    json_object_set_new(strategy, "job-index", json_integer(0));
+    json_object_set_new(strategy, "job-total", json_integer(1));
+    json_object_set_new(strategy, "max-parallel", json_integer(1));
+    json_object_set_new(contexts, "strategy", strategy);
+    json_object_set_new(contexts, "matrix", leg != NULL ? json_incref(leg) : json_null());
+    json_object_set_new(contexts, "needs", needs != NULL ? json_incref(needs) : json_object());
+    if (inputs != NULL)
+        json_object_set(contexts, "inputs", inputs);
+    return contexts;
+}
+
+json_t *plan_job_legs(const struct workflow *workflow, const struct workflow_job *job, json_t *contexts,
+                      struct error *err)
+{
+    struct scope_state state = {0};
+    struct expr_scope scope = scope_make(contexts, &state);
+    json_t *strategy, *legs;
+
+    if (job->strategy == NULL || workflow->is_literal)
+        return json_null();
+    strategy = template_expand_node(job->strategy, &scope, workflow->file, err);
+    if (strategy == NULL)
+        return NULL;
+    if (json_object_get(strategy, "matrix") == NULL) {
+        json_decref(strategy);
+        return json_null();
+    }
+    legs = matrix_expand(json_object_get(strategy, "matrix"), err);
+    if (legs == NULL)
+        error_wrap(err, "%s:%d:%d", workflow->file, job->strategy->line, job->strategy->column);
+    json_decref(strategy);
+    return legs;
+}
+
+char *plan_job_id(const struct workflow *workflow, const struct workflow_job *job, const json_t *leg,
+                  const char *prefix)
+{
+    struct buf b = BUF_INIT;
+
+    if (!workflow->is_literal)
+        buf_printf(&b, "%s/", path_basename(workflow->file));
+    buf_printf(&b, "%s%s", prefix != NULL ? prefix : "", job->key);
+    if (leg != NULL) {
+        char *label = matrix_leg_label(leg);
+        buf_printf(&b, " (%s)", label);
+        free(label);
+    }
+    return buf_take(&b);
+}
+
+char *plan_job_name(const struct workflow *workflow, const struct workflow_job *job, const json_t *leg,
+                    json_t *contexts)
+{
+    struct scope_state state = {0};
+    struct expr_scope scope = scope_make(contexts, &state);
+    struct error err = {0};
+    char *name = NULL, *label, *full;
+
+    if (job->name != NULL && *job->name != '\0')
+        name = workflow->is_literal ? xstrdup(job->name) : template_expand_text(job->name, &scope, &err);
+    if (name == NULL)
+        name = xstrdup(job->key);
+    if (leg == NULL || template_has_expression(job->name))
+        return name;
+    label = matrix_leg_label(leg);
+    full = xasprintf("%s (%s)", name, label);
+    free(name);
+    free(label);
+    return full;
+}
+
+/* 1 true, 0 false, -1 not known before the run. */
+static int static_condition(const char *text, bool is_literal, const struct expr_scope *scope)
+{
+    static const char *const later[] = {"steps", "env", "job", "secrets", "needs", "jobs"};
+    const char *inner = text;
+    char *copy;
+    struct expr *expr;
+    struct error err = {0};
+    struct expr_value value;
+    int result = -1;
+
+    if (text == NULL || *text == '\0' || is_literal || strcasestr(text, "hashFiles") != NULL)
+        return -1;
+    copy = xstrdup(text);
+    inner = str_trim(copy);
+    if (strncmp(inner, "${{", 3) == 0 && str_ends_with(inner, "}}") && strstr(inner + 3, "${{") == NULL) {
+        copy[(inner - copy) + (ptrdiff_t)strlen(inner) - 2] = '\0';
+        inner += 3;
+    } else if (template_has_expression(inner)) {
+        free(copy);
+        return -1;
+    }
+    expr = expr_parse(inner, scope, &err);
+    free(copy);
+    if (expr == NULL)
+        return -1;
+    if (!expr_has_status_function(expr)) {
+        result = 1;
+        for (size_t i = 0; i < sizeof later / sizeof *later; i++) {
+            if (expr_uses_context(expr, later[i]))
+                result = -1;
+        }
+        if (result == 1 && expr_evaluate(expr, scope, &value, &err) == 0) {
+            result = expr_is_truthy(&value) ? 1 : 0;
+            expr_value_finish(&value);
+        }
+    }
+    expr_destroy(expr);
+    return result;
+}
+
+static char *in_arena(struct ci_plan *plan, char *taken)
+{
+    char *copy = arena_strdup(&plan->arena, taken);
+
+    free(taken);
+    return copy;
+}
+
+static const char *step_name(struct ci_plan *plan, const struct workflow_step *step)
+{
+    if (step->name != NULL && *step->name != '\0')
+        return step->name;
+    if (step->uses != NULL)
+        return step->uses;
+    return arena_strndup(&plan->arena, step->run, strcspn(step->run, "\n"));
+}
+
+static const char *default_shell(const struct workflow *w, const struct workflow_job *job)
+{
+    const char *shell = yaml_get_text(yaml_get(job->defaults, "run"), "shell");
+
+    return shell != NULL ? shell : yaml_get_text(yaml_get(w->defaults, "run"), "shell");
+}
+
+static void plan_job_steps(struct ci_plan *plan, struct plan_job *pj, json_t *contexts)
+{
+    const struct workflow_job *job = pj->job;
+    struct scope_state state = {0};
+    struct expr_scope scope = scope_make(contexts, &state);
+    const char *lost = NULL;
+
+    pj->pub.steps = arena_alloc(&plan->arena, (job->step_count + 1) * sizeof *pj->pub.steps);
+    pj->pub.step_count = job->step_count;
+    for (size_t i = 0; i < job->step_count; i++) {
+        const struct workflow_step *step = &job->steps[i];
+        struct ci_plan_step *out = &pj->pub.steps[i];
+        struct step_plan sp;
+        struct error err = {0};
+        const char *raw = step->shell != NULL ? step->shell : default_shell(pj->workflow, job);
+        char *shell = raw != NULL ? template_expand_text(raw, &scope, &err) : NULL;
+        bool is_system;
+
+        plan_step(plan, step, shell, &sp);
+        free(shell);
+        out->name = step_name(plan, step);
+        out->command = step->run != NULL ? step->run : sp.action.command;
+        out->uses = step->uses;
+        out->condition = step->condition;
+        out->line = step->line;
+        out->kind = sp.kind;
+        out->reason = sp.reason;
+        out->is_dependency = step->run != NULL ? plan_is_dependency_step(step->run, &is_system)
+                                               : sp.action.kind == ACTION_SETUP;
+        if (pj->pub.reason != NULL) {
+            out->kind = strncmp(pj->pub.reason, "its `if`", 8) == 0 ? CI_STEP_UNWANTED : CI_STEP_SKIPPED;
+            out->reason = pj->pub.reason;
+        } else if (static_condition(step->condition, pj->workflow->is_literal, &scope) == 0) {
+            out->kind = CI_STEP_UNWANTED;
+            out->reason = "its `if` is false here";
+        } else if (sp.is_unknown && lost == NULL && i + 1 < job->step_count) {
+            lost = out->name;
+        }
+    }
+    if (lost != NULL)
+        pj->pub.note = arena_printf(&plan->arena, "step '%s' is not mirrored; later steps may need it", lost);
+}
+
+static const char *unique_id(struct ci_plan *plan, const char *id)
+{
+    const char *candidate = id;
+
+    for (int n = 2;; n++) {
+        bool is_taken = false;
+        for (size_t i = 0; !is_taken && i < plan->jobs.len; i++) {
+            const struct plan_job *other = plan->jobs.items[i];
+            is_taken = strcmp(other->pub.id, candidate) == 0;
+        }
+        if (!is_taken)
+            return candidate;
+        candidate = arena_printf(&plan->arena, "%s #%d", id, n);
+    }
+}
+
+static struct plan_job *add(const struct frame *f, const struct workflow_job *job, json_t *leg,
+                            json_t *contexts, const char *reason)
+{
+    struct ci_plan *plan = f->plan;
+    struct plan_job *pj = arena_alloc(&plan->arena, sizeof *pj);
+
+    pj->workflow = f->workflow;
+    pj->root = f->root;
+    pj->job = job;
+    pj->leg = json_incref(leg);
+    pj->pub.id = unique_id(plan, in_arena(plan, plan_job_id(f->workflow, job, leg, f->prefix)));
+    pj->pub.name = in_arena(plan, plan_job_name(f->workflow, job, leg, contexts));
+    pj->pub.key = f->prefix != NULL ? arena_printf(&plan->arena, "%s%s", f->prefix, job->key) : job->key;
+    pj->pub.file = f->workflow->is_literal ? NULL : f->workflow->file;
+    pj->pub.line = job->line;
+    for (size_t i = 0; i < job->needs.len; i++) {
+        char *need = xasprintf("%s%s", f->prefix != NULL ? f->prefix : "", job->needs.items[i]);
+        str_list_take(&pj->pub.needs, need);
+    }
+    if (f->caller_needs != NULL)
+        str_list_copy(&pj->pub.needs, f->caller_needs);
+    pj->inputs = json_incref(f->inputs);
+    if (reason == NULL && f->reason == NULL) {
+        char *obstacle = plan_job_obstacle(f->workflow, job, contexts);
+        if (obstacle != NULL)
+            reason = in_arena(plan, obstacle);
+    }
+    pj->pub.reason = f->reason != NULL ? f->reason : reason;
+    plan_job_steps(plan, pj, contexts);
+    vec_push(&plan->jobs, pj);
+    return pj;
+}
+
+void plan_add_skipped_job(struct ci_plan *plan, const struct workflow *w, const struct workflow_job *job,
+                          const char *reason)
+{
+    struct frame f = {.plan = plan, .workflow = w, .root = w, .reason = arena_strdup(&plan->arena, reason)};
+    json_t *contexts = plan_job_contexts(plan, w, job->key, NULL, NULL, NULL);
+
+    add(&f, job, NULL, contexts, NULL);
+    json_decref(contexts);
+}
+
+/* The leg without the values that only choose the system. */
+static json_t *leg_without_system(const struct workflow_job *job, json_t *leg)
+{
+    json_t *copy = json_copy(leg);
+    json_t *value;
+    const char *key;
+    void *next;
+
+    json_object_foreach_safe(copy, next, key, value) {
+        char *reference = xasprintf("matrix.%s", key);
+        if (job->runs_on != NULL && template_uses_context(job->runs_on, "matrix")) {
+            const char *text = yaml_text(job->runs_on);
+            const char *found = text != NULL ? strstr(text, reference) : NULL;
+            char after = found != NULL ? found[strlen(reference)] : 'x';
+            if (after == '\0' || strchr("_-abcdefghijklmnopqrstuvwxyz0123456789.", after) == NULL)
+                json_object_del(copy, key);
+        }
+        free(reference);
+    }
+    return copy;
+}
+
+bool plan_leg_is_duplicate(const struct workflow *workflow, const struct workflow_job *job, json_t *legs,
+                           size_t index, json_t *base_contexts, size_t *same)
+{
+    json_t *own = leg_without_system(job, json_array_get(legs, index));
+    bool found = false;
+
+    if (json_object_size(own) < json_object_size(json_array_get(legs, index))) {
+        for (size_t i = 0; !found && i < index; i++) {
+            json_t *other = leg_without_system(job, json_array_get(legs, i));
+            if (json_equal(own, other)) {
+                json_t *contexts = json_copy(base_contexts);
+                char *obstacle;
+                json_object_set(contexts, "matrix", json_array_get(legs, i));
+                obstacle = plan_job_obstacle(workflow, job, contexts);
+                if (obstacle == NULL) {
+                    found = true;
+                    *same = i;
+                }
+                free(obstacle);
+                json_decref(contexts);
+            }
+            json_decref(other);
+        }
+    }
+    json_decref(own);
+    return found;
+}
+
+static int add_job(const struct frame *f, const struct workflow_job *job, struct error *err);
+
+/* `with` of the caller over the defaults that the called workflow declares. */
+static json_t *called_inputs(const struct workflow *called, const struct workflow *caller,
+                             const struct workflow_job *job, json_t *contexts, struct error *err)
+{
+    struct scope_state state = {0};
+    struct expr_scope scope = scope_make(contexts, &state);
+    const struct yaml_node *declared = yaml_get(yaml_get(called->on, "workflow_call"), "inputs");
+    json_t *given = job->with != NULL ? template_expand_node(job->with, &scope, caller->file, err)
+                                      : json_object();
+    json_t *inputs = json_object();
+
+    if (given == NULL) {
+        json_decref(inputs);
+        return NULL;
+    }
+    for (size_t i = 0; declared != NULL && i + 1 < declared->len; i += 2) {
+        const char *name = declared->items[i]->text;
+        const struct yaml_node *fallback = yaml_get(declared->items[i + 1], "default");
+        const char *type = yaml_get_text(declared->items[i + 1], "type");
+        json_t *value = fallback != NULL ? template_expand_node(fallback, &scope, called->file, err) : NULL;
+
+        if (value == NULL)
+            value = type != NULL && strcmp(type, "boolean") == 0  ? json_false()
+                    : type != NULL && strcmp(type, "number") == 0 ? json_integer(0)
+                                                                  : json_string("");
+        json_object_set_new(inputs, name, value);
+    }
+    if (json_is_object(given))
+        json_object_update(inputs, given);
+    json_decref(given);
+    return inputs;
+}
+
+static int add_called(const struct frame *f, const struct workflow_job *job, json_t *contexts,
+                      const char *reason, struct error *err)
+{
+    struct workflow *called;
+    struct frame inner = *f;
+    struct str_list needs = {0};
+    char *prefix;
+    int rc = 0;
+
+    if (f->depth >= PLAN_MAX_CALL_DEPTH)
+        return error_set_at(err, ERROR_LIMIT, f->workflow->file, job->line, 0,
+                            "job '%s' calls workflows more than %d deep", job->key, PLAN_MAX_CALL_DEPTH);
+    called = plan_called_workflow(f->plan, job->uses, err);
+    if (called == NULL)
+        return error_wrap(err, "%s:%d: job '%s'", f->workflow->file, job->line, job->key);
+    prefix = xasprintf("%s%s/", f->prefix != NULL ? f->prefix : "", job->key);
+    inner.prefix = arena_strdup(&f->plan->arena, prefix);
+    free(prefix);
+    inner.workflow = called;
+    inner.depth++;
+    if (reason != NULL)
+        inner.reason = reason;
+    inner.inputs = called_inputs(called, f->workflow, job, contexts, err);
+    if (inner.inputs == NULL)
+        return -1;
+    if (f->caller_needs != NULL)
+        str_list_copy(&needs, f->caller_needs);
+    for (size_t i = 0; i < job->needs.len; i++)
+        str_list_take(&needs, xasprintf("%s%s", f->prefix != NULL ? f->prefix : "", job->needs.items[i]));
+    inner.caller_needs = &needs;
+    for (size_t i = 0; rc == 0 && i < called->jobs.len; i++)
+        rc = add_job(&inner, called->jobs.items[i], err);
+    str_list_finish(&needs);
+    json_decref(inner.inputs);
+    return rc;
+}
+
+static int add_legs(const struct frame *f, const struct workflow_job *job, json_t *contexts, json_t *legs,
+                    const char *reason, struct error *err)
+{
+    size_t first = f->plan->jobs.len;
+    json_t *leg;
+    size_t i;
+
+    if (json_array_size(legs) == 0) {
+        add(f, job, NULL, contexts, "its matrix is empty");
+        return 0;
+    }
+    json_array_foreach(legs, i, leg) {
+        json_t *own = json_copy(contexts);
+        const char *why = reason;
+        size_t same;
+
+        json_object_set(own, "matrix", leg);
+        if (why == NULL && job->uses == NULL && plan_leg_is_duplicate(f->workflow, job, legs, i, contexts, &same)) {
+            struct plan_job *other = f->plan->jobs.items[first + same];
+            other->pub.duplicates++;
+            why = arena_printf(&f->plan->arena, "the same as '%s' but for the system", other->pub.id);
+        }
+        add(f, job, leg, own, why);
+        json_decref(own);
+    }
+    (void)err;
+    return 0;
+}
+
+static int add_job(const struct frame *f, const struct workflow_job *job, struct error *err)
+{
+    json_t *contexts, *legs;
+    struct scope_state state = {0};
+    struct expr_scope scope;
+    const char *reason = NULL;
+    int rc = 0;
+
+    if (f->plan->jobs.len > MAX_PLAN_JOBS)
+        return error_set_at(err, ERROR_LIMIT, f->workflow->file, job->line, 0, "more than %d jobs", MAX_PLAN_JOBS);
+    contexts = plan_job_contexts(f->plan, f->workflow, job->key, NULL, NULL, f->inputs);
+    scope = scope_make(contexts, &state);
+    if (static_condition(job->condition, f->workflow->is_literal, &scope) == 0)
+        reason = arena_printf(&f->plan->arena, "its `if` is false: %s", job->condition);
+
+    if (job->uses != NULL && strncmp(job->uses, "./", 2) == 0 && job->strategy == NULL) {
+        rc = add_called(f, job, contexts, reason, err);
+    } else if (job->strategy != NULL && template_uses_context(job->strategy, "needs")) {
+        struct plan_job *pj = add(f, job, NULL, contexts, reason);
+        pj->pub.is_dynamic = true;
+    } else {
+        legs = plan_job_legs(f->workflow, job, contexts, err);
+        if (legs == NULL)
+            rc = -1;
+        else if (json_is_null(legs))
+            add(f, job, NULL, contexts, reason);
+        else
+            rc = add_legs(f, job, contexts, legs, reason, err);
+        json_decref(legs);
+    }
+    json_decref(contexts);
+    return rc;
+}
+
+bool plan_job_needs(const struct plan_job *job, const struct plan_job *other)
+{
+    for (size_t i = 0; job->root == other->root && i < job->pub.needs.len; i++) {
+        const char *need = job->pub.needs.items[i];
+        size_t n = strlen(need);
+        if (strncmp(other->pub.key, need, n) == 0 && (other->pub.key[n] == '\0' || other->pub.key[n] == '/'))
+            return true;
+    }
+    return false;
+}
+
+/* Is every leg of the job with this key (or every job that it calls) skipped? */
+static bool is_skipped(const struct ci_plan *plan, const struct plan_job *from, const char *key)
+{
+    bool found = false;
+    size_t n = strlen(key);
+
+    for (size_t i = 0; i < plan->jobs.len; i++) {
+        const struct plan_job *job = plan->jobs.items[i];
+        bool is_it = strcmp(job->pub.key, key) == 0 ||
+                     (strncmp(job->pub.key, key, n) == 0 && job->pub.key[n] == '/');
+        if (!is_it || job->root != from->root)
+            continue;
+        found = true;
+        if (job->pub.reason == NULL)
+            return false;
+    }
+    return found;
+}
+
+/* A job that needs a skipped one is skipped, unless its `if` asks for the state itself. */
+static void spread_skips(struct ci_plan *plan, size_t first)
+{
+    for (bool changed = true; changed;) {
+        changed = false;
+        for (size_t i = first; i < plan->jobs.len; i++) {
+            struct plan_job *job = plan->jobs.items[i];
+            const char *condition = job->job->condition;
+            bool asks = condition != NULL && (strstr(condition, "always(") != NULL ||
+                                              strstr(condition, "cancelled(") != NULL ||
+                                              strstr(condition, "failure(") != NULL);
+            if (job->pub.reason != NULL || asks)
+                continue;
+            for (size_t k = 0; k < job->pub.needs.len; k++) {
+                if (!is_skipped(plan, job, job->pub.needs.items[k]))
+                    continue;
+                job->pub.reason =
+                    arena_printf(&plan->arena, "needs '%s', which is skipped", job->pub.needs.items[k]);
+                for (size_t s = 0; s < job->pub.step_count; s++) {
+                    job->pub.steps[s].kind = CI_STEP_SKIPPED;
+                    job->pub.steps[s].reason = job->pub.reason;
+                }
+                changed = true;
+                break;
+            }
+        }
+    }
+}
+
+int plan_add_workflow(struct ci_plan *plan, struct workflow *w, struct error *err)
+{
+    struct frame f = {.plan = plan, .workflow = w, .root = w};
+    struct str_list done = {0};
+    size_t first = plan->jobs.len;
+    int rc = 0;
+
+    /* In the order of needs, the file's order among equals. The graph has no cycle. */
+    while (rc == 0 && done.len < w->jobs.len) {
+        for (size_t i = 0; rc == 0 && i < w->jobs.len; i++) {
+            const struct workflow_job *job = w->jobs.items[i];
+            bool is_ready = !str_list_has(&done, job->key);
+            for (size_t k = 0; k < job->needs.len; k++) {
+                const struct workflow_job *need = workflow_job(w, job->needs.items[k]);
+                is_ready = is_ready && (need == NULL || str_list_has(&done, need->key));
+            }
+            if (is_ready) {
+                rc = add_job(&f, job, err);
+                str_list_add(&done, job->key);
+            }
+        }
+    }
+    str_list_finish(&done);
+    spread_skips(plan, first);
+    return rc;
+}
+
+void plan_apply_job_filter(struct ci_plan *plan)
+{
+    bool *keep;
+    size_t n = 0;
+
+    if (plan->job_filter == NULL)
+        return;
+    keep = xcalloc(plan->jobs.len + 1, sizeof *keep);
+    for (size_t i = 0; i < plan->jobs.len; i++) {
+        const struct plan_job *job = plan->jobs.items[i];
+        keep[i] = strcmp(job->pub.id, plan->job_filter) == 0 || strcmp(job->pub.key, plan->job_filter) == 0 ||
+                  strcasecmp(job->pub.name, plan->job_filter) == 0;
+    }
+    for (bool changed = true; changed;) {
+        changed = false;
+        for (size_t i = 0; i < plan->jobs.len; i++) {
+            const struct plan_job *job = plan->jobs.items[i];
+            for (size_t k = 0; keep[i] && k < plan->jobs.len; k++) {
+                const struct plan_job *other = plan->jobs.items[k];
+                if (!keep[k] && plan_job_needs(job, other))
+                    keep[k] = changed = true;
+            }
+        }
+    }
+    for (size_t i = 0; i < plan->jobs.len; i++) {
+        struct plan_job *job = plan->jobs.items[i];
+        if (keep[i]) {
+            plan->jobs.items[n++] = job;
+        } else {
+            str_list_finish(&job->pub.needs);
+            json_decref(job->leg);
+            json_decref(job->inputs);
+        }
+    }
+    plan->jobs.len = n;
+    free(keep);
+}

@@ -1,0 +1,286 @@
+/* ci/plan_steps.c: what each step comes to on this machine, and why a job cannot run here. */
+#include "ci/plan_internal.h"
+
+#include "base/alloc.h"
+#include "base/buf.h"
+#include "base/file.h"
+#include "base/path.h"
+#include "ci/template.h"
+
+#include <ctype.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+#include <sys/utsname.h>
+#include <unistd.h>
+
+#define ACTION_FILE_MAX_BYTES (256 * 1024)
+
+static bool program_exists(const char *name)
+{
+    const char *path = getenv("PATH");
+    struct str_list folders = {0};
+    bool found = false;
+
+    str_split(&folders, path != NULL ? path : "/usr/bin:/bin", ':');
+    for (size_t i = 0; !found && i < folders.len; i++) {
+        char *file = path_join(folders.items[i], name);
+        found = access(file, X_OK) == 0 && file_is_regular(file);
+        free(file);
+    }
+    str_list_finish(&folders);
+    return found;
+}
+
+bool plan_is_dependency_step(const char *script, bool *is_system)
+{
+    static const char *const system_tools[] = {"apt-get ", "apt ", "dnf ", "yum ", "apk add", "brew ", "snap "};
+    static const char *const tools[] = {
+        "npm ci", "npm install", "npm i ", "pnpm install", "pnpm i", "yarn install", "yarn --frozen",
+        "pip install", "pip3 install", "-m pip install", "uv sync", "uv pip", "poetry install",
+        "cargo fetch", "cargo install", "rustup ", "go mod download", "go install ", "bundle install",
+        "gem install", "composer install", "composer update", "dotnet restore", "corepack enable",
+        "git submodule", "git clone", "curl -", "wget "};
+    bool found = false;
+
+    *is_system = false;
+    for (const char *p = script; p != NULL && *p != '\0'; p = strchr(p, '\n')) {
+        p += strspn(p, "\n \t");
+        if (strncmp(p, "sudo ", 5) == 0)
+            p += 5;
+        for (size_t i = 0; i < sizeof system_tools / sizeof *system_tools; i++) {
+            if (strncmp(p, system_tools[i], strlen(system_tools[i])) == 0)
+                *is_system = found = true;
+        }
+        for (size_t i = 0; i < sizeof tools / sizeof *tools; i++) {
+            if (strncmp(p, tools[i], strlen(tools[i])) == 0 ||
+                (strncmp(p, "python", 6) == 0 && strstr(p, "-m pip install") != NULL &&
+                 strstr(p, "-m pip install") < p + strcspn(p, "\n")))
+                found = true;
+        }
+    }
+    return found;
+}
+
+static struct action *load_action(struct ci_plan *plan, const char *uses, struct step_plan *out)
+{
+    static const char *const names[] = {"action.yml", "action.yaml"};
+    char *relative = path_normalize(uses);
+    struct action *action = NULL;
+
+    for (size_t i = 0; action == NULL && i < 2; i++) {
+        char *name = strcmp(relative, ".") == 0 ? xstrdup(names[i]) : path_join(relative, names[i]);
+        char *path = path_join(plan->root, name);
+        struct buf text = BUF_INIT;
+        struct error err = {0};
+
+        for (size_t k = 0; action == NULL && k < plan->actions.len; k++) {
+            struct action *known = plan->actions.items[k];
+            if (strcmp(known->file, name) == 0)
+                action = known;
+        }
+        if (action == NULL && path_is_plain_relative(name) && file_is_regular(path) &&
+            file_read(path, &text, ACTION_FILE_MAX_BYTES, &err) == 0) {
+            action = action_parse(buf_cstr(&text), text.len, name, &err);
+            if (action == NULL)
+                out->reason = arena_strdup(&plan->arena, err.text);
+            else
+                vec_push(&plan->actions, action);
+        }
+        buf_free(&text);
+        free(path);
+        free(name);
+        if (out->reason != NULL)
+            break;
+    }
+    if (action == NULL && out->reason == NULL)
+        out->reason = arena_printf(&plan->arena, "no action.yml in '%s'", uses);
+    free(relative);
+    return action;
+}
+
+static void plan_local_action(struct ci_plan *plan, const char *uses, struct step_plan *out)
+{
+    struct action *action = load_action(plan, uses, out);
+
+    out->kind = CI_STEP_SKIPPED;
+    out->is_unknown = true;
+    if (action == NULL)
+        return;
+    if (strcmp(action->using, "composite") == 0) {
+        out->kind = CI_STEP_RUN;
+        out->composite = action;
+    } else if (strncmp(action->using, "node", 4) == 0) {
+        if (program_exists("node")) {
+            out->kind = CI_STEP_RUN;
+            out->composite = action;
+            out->is_script_action = true;
+        } else {
+            out->reason = "a JavaScript action; node is not installed";
+        }
+    } else {
+        out->reason = "an action in a container; no container engine is used";
+    }
+    out->is_unknown = out->kind == CI_STEP_SKIPPED;
+}
+
+static void plan_remote_action(struct ci_plan *plan, const struct workflow_step *step, struct step_plan *out)
+{
+    const char *repository = yaml_get_text(step->with, "repository");
+
+    action_map_find(step->uses, &plan->action_commands, &out->action);
+    out->reason = out->action.reason;
+    switch (out->action.kind) {
+    case ACTION_CHECKOUT:
+        out->kind = CI_STEP_SATISFIED;
+        if (repository != NULL && *repository != '\0' && !template_has_expression(repository)) {
+            out->kind = CI_STEP_SKIPPED;
+            out->is_unknown = true;
+            out->reason = "needs another repository";
+        }
+        break;
+    case ACTION_SATISFIED:
+    case ACTION_SETUP:
+    case ACTION_CACHE:
+    case ACTION_UPLOAD:
+    case ACTION_DOWNLOAD:
+    case ACTION_COMMAND:
+        out->kind = CI_STEP_SATISFIED;
+        break;
+    case ACTION_SKIP:
+        out->kind = CI_STEP_SKIPPED;
+        break;
+    case ACTION_UNKNOWN:
+    default:
+        out->kind = CI_STEP_SKIPPED;
+        out->is_unknown = true;
+        break;
+    }
+}
+
+void plan_step(struct ci_plan *plan, const struct workflow_step *step, const char *shell,
+               struct step_plan *out)
+{
+    memset(out, 0, sizeof *out);
+    if (step->run != NULL) {
+        char *program = xstrndup(shell != NULL ? shell : "bash", strcspn(shell != NULL ? shell : "bash", " "));
+
+        out->kind = CI_STEP_RUN;
+        if (strcmp(program, "cmd") == 0 || strcmp(program, "powershell") == 0) {
+            out->kind = CI_STEP_SKIPPED;
+            out->reason = "its shell needs Windows";
+            out->is_unknown = true;
+        } else if (strcmp(program, "pwsh") == 0 && !program_exists("pwsh")) {
+            out->kind = CI_STEP_SKIPPED;
+            out->reason = "its shell pwsh is not installed";
+            out->is_unknown = true;
+        }
+        free(program);
+    } else if (strncmp(step->uses, "./", 2) == 0) {
+        plan_local_action(plan, step->uses, out);
+    } else if (strncmp(step->uses, "docker://", 9) == 0) {
+        out->kind = CI_STEP_SKIPPED;
+        out->reason = "an action in a container; no container engine is used";
+        out->is_unknown = true;
+    } else {
+        plan_remote_action(plan, step, out);
+    }
+}
+
+static bool contains_word(const char *text, const char *word)
+{
+    for (; *text != '\0'; text++) {
+        if (strncasecmp(text, word, strlen(word)) == 0)
+            return true;
+    }
+    return false;
+}
+
+/* One label of runs-on. NULL when this machine has it. */
+static char *label_obstacle(const char *label)
+{
+    struct utsname host;
+    bool wants_arm = contains_word(label, "-arm") || strcasecmp(label, "arm64") == 0;
+    bool is_arm = uname(&host) == 0 && (strcmp(host.machine, "aarch64") == 0);
+
+    if (contains_word(label, "windows") || contains_word(label, "macos") || contains_word(label, "freebsd"))
+        return xasprintf("needs %s; this machine is Linux", label);
+    if (wants_arm != is_arm && (wants_arm || strcasecmp(label, "x64") == 0))
+        return xasprintf("needs %s; this machine is %s", label, is_arm ? "arm64" : "x86-64");
+    if (contains_word(label, "ubuntu") || strcasecmp(label, "linux") == 0 || strcasecmp(label, "x64") == 0 ||
+        strcasecmp(label, "self-hosted") == 0 || strcasecmp(label, "arm64") == 0 || *label == '\0')
+        return NULL;
+    return xasprintf("needs a runner labelled '%s'", label);
+}
+
+static char *runner_obstacle(const struct workflow *workflow, const struct workflow_job *job,
+                             const struct expr_scope *scope)
+{
+    struct error err = {0};
+    json_t *runs_on = template_expand_node(job->runs_on, scope, workflow->file, &err);
+    const json_t *labels = json_is_object(runs_on) ? json_object_get(runs_on, "labels") : runs_on;
+    char *obstacle = NULL;
+    json_t *label;
+    size_t i;
+
+    if (json_is_string(labels))
+        obstacle = label_obstacle(json_string_value(labels));
+    json_array_foreach(labels, i, label) {
+        if (obstacle == NULL && json_is_string(label))
+            obstacle = label_obstacle(json_string_value(label));
+    }
+    json_decref(runs_on);
+    return obstacle;
+}
+
+/* A container that is not switched off by an expression that comes to nothing. */
+static char *container_obstacle(const struct workflow *workflow, const struct workflow_job *job,
+                                const struct expr_scope *scope)
+{
+    struct error err = {0};
+    json_t *container, *services;
+    const char *image;
+    char *obstacle = NULL;
+
+    if (job->container != NULL) {
+        container = template_expand_node(job->container, scope, workflow->file, &err);
+        image = json_is_string(container) ? json_string_value(container)
+                                          : json_string_value(json_object_get(container, "image"));
+        if (image != NULL && *image != '\0')
+            obstacle = xasprintf("runs in the container %s; no container engine is used", image);
+        json_decref(container);
+    }
+    if (obstacle == NULL && job->services != NULL) {
+        const char *key;
+        json_t *service;
+
+        services = template_expand_node(job->services, scope, workflow->file, &err);
+        json_object_foreach(services, key, service) {
+            image = json_is_string(service) ? json_string_value(service)
+                                            : json_string_value(json_object_get(service, "image"));
+            if (obstacle == NULL && image != NULL && *image != '\0')
+                obstacle = xasprintf("needs the service %s (%s); no container engine is used", key, image);
+        }
+        json_decref(services);
+    }
+    return obstacle;
+}
+
+char *plan_job_obstacle(const struct workflow *workflow, const struct workflow_job *job, json_t *contexts)
+{
+    struct scope_state state = {0};
+    struct expr_scope scope = scope_make(contexts, &state);
+    char *obstacle;
+
+    if (job->skip_reason != NULL)
+        return xstrdup(job->skip_reason);
+    if (workflow->is_literal)
+        return NULL;
+    if (job->uses != NULL) {
+        if (strncmp(job->uses, "./", 2) != 0)
+            return xasprintf("a reusable workflow of another repository: %s", job->uses);
+        return xstrdup("calls a reusable workflow with a matrix, which is not mirrored");
+    }
+    obstacle = runner_obstacle(workflow, job, &scope);
+    return obstacle != NULL ? obstacle : container_obstacle(workflow, job, &scope);
+}

@@ -1,0 +1,515 @@
+/* ci/run.c: runs the jobs of a plan: a fiber a job, each waits for what it needs and then for a free core.
+ *
+ *     waiting for needs -> (if false, needs failed) skipped
+ *                       -> waiting for a slot -> copy of the tree -> steps -> result
+ */
+#include "ci/ci.h"
+
+#include "base/alloc.h"
+#include "base/clock.h"
+#include "base/file.h"
+#include "base/path.h"
+#include "ci/cache.h"
+#include "ci/job_runner.h"
+#include "ci/template.h"
+#include "ci/tree_copy.h"
+#include "io/fiber.h"
+#include "io/loop.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#define MAX_PARALLEL 64
+
+struct run {
+    struct ci_plan *plan;
+    const struct ci_run_options *options;
+    struct ci_result *result;
+    struct node *nodes;
+    size_t node_count;
+    unsigned free_slots;
+    struct vec slot_waiters; /* struct fiber * */
+    struct fiber_group group;
+    char *artifact_dir;
+    int rc;
+    struct error *err;
+};
+
+/* A job of the plan on its way; one with a dynamic matrix has several results. */
+struct node {
+    struct run *run;
+    const struct plan_job *job;
+    struct vec results; /* struct ci_job_result *, owned until handed over */
+    json_t *outputs;
+    struct fiber *fiber; /* while it runs */
+    bool waits_for_needs;
+    bool is_wanted;
+    bool is_done;
+};
+
+static struct ci_job_result *result_create(struct node *node, const char *id, const char *name)
+{
+    struct ci_job_result *result = xcalloc(1, sizeof *result);
+
+    result->id = xstrdup(id);
+    result->name = xstrdup(name);
+    result->key = xstrdup(node->job->pub.key);
+    vec_push(&node->results, result);
+    return result;
+}
+
+static void finish_skipped(struct node *node, const char *reason, enum ci_state state)
+{
+    struct ci_job_result *result = result_create(node, node->job->pub.id, node->job->pub.name);
+    const struct ci_run_options *o = node->run->options;
+
+    result->state = state;
+    result->reason = xstrdup(reason);
+    for (size_t i = 0; i < node->job->pub.step_count; i++)
+        result->steps_skipped += node->job->pub.steps[i].kind != CI_STEP_UNWANTED;
+    if (o->on_job_finished != NULL)
+        o->on_job_finished(o->data, result);
+}
+
+static int slot_take(struct run *run, struct error *err)
+{
+    while (run->free_slots == 0) {
+        struct fiber *me = fiber_current();
+        vec_push(&run->slot_waiters, me);
+        if (fiber_wait(err) < 0) {
+            vec_remove_item(&run->slot_waiters, me);
+            return -1;
+        }
+        vec_remove_item(&run->slot_waiters, me);
+    }
+    run->free_slots--;
+    return 0;
+}
+
+static void slot_give(struct run *run)
+{
+    run->free_slots++;
+    if (run->slot_waiters.len > 0)
+        fiber_wake(vec_remove(&run->slot_waiters, 0));
+}
+
+/* "success", "failure", "skipped" or "cancelled", over all legs. */
+static const char *node_conclusion(const struct node *node)
+{
+    bool passed = false, skipped = false, cancelled = false;
+
+    for (size_t i = 0; i < node->results.len; i++) {
+        const struct ci_job_result *r = node->results.items[i];
+        if ((r->state == CI_FAILED && !r->allowed_to_fail) || r->state == CI_ENVIRONMENT)
+            return "failure";
+        passed = passed || r->state == CI_PASSED || r->state == CI_FAILED;
+        cancelled = cancelled || r->state == CI_CANCELLED;
+        skipped = skipped || r->state == CI_SKIPPED;
+    }
+    return cancelled ? "cancelled" : passed ? "success" : skipped ? "skipped" : "skipped";
+}
+
+/* The outputs of a called workflow, from those of its jobs. */
+static json_t *called_outputs(struct run *run, const struct workflow_job *caller, json_t *jobs)
+{
+    struct error err = {0};
+    struct workflow *called = plan_called_workflow(run->plan, caller->uses, &err);
+    const struct yaml_node *declared = called != NULL ? yaml_get(yaml_get(called->on, "workflow_call"), "outputs") : NULL;
+    json_t *contexts = json_object(), *outputs = json_object();
+    struct scope_state state = {0};
+    struct expr_scope scope = scope_make(contexts, &state);
+
+    json_object_set(contexts, "jobs", jobs);
+    for (size_t i = 0; declared != NULL && i + 1 < declared->len; i += 2) {
+        json_t *value = template_expand_node(yaml_get(declared->items[i + 1], "value"), &scope, called->file, &err);
+        if (value != NULL)
+            json_object_set_new(outputs, declared->items[i]->text, value);
+    }
+    json_decref(contexts);
+    return outputs;
+}
+
+/* The `needs` context of JOB, and what status functions see. */
+static json_t *needs_context(struct run *run, const struct plan_job *job, struct scope_state *state)
+{
+    json_t *needs = json_object();
+    const char *slash = strrchr(job->pub.key, '/');
+    size_t prefix = slash != NULL ? (size_t)(slash - job->pub.key) + 1 : 0;
+
+    for (size_t i = 0; i < job->pub.needs.len; i++) {
+        const char *need = job->pub.needs.items[i];
+        size_t n = strlen(need);
+        const char *conclusion = "skipped";
+        json_t *outputs = json_object(), *jobs = json_object(), *entry;
+        const struct workflow_job *caller = workflow_job(job->root, need);
+
+        for (size_t k = 0; k < run->node_count; k++) {
+            const struct node *other = &run->nodes[k];
+            const char *own, *key = other->job->pub.key;
+            if (other->job->root != job->root || strncmp(key, need, n) != 0 || (key[n] != '\0' && key[n] != '/'))
+                continue;
+            own = node_conclusion(other);
+            if (strcmp(own, "failure") == 0 || strcmp(conclusion, "skipped") == 0 ||
+                (strcmp(own, "cancelled") == 0 && strcmp(conclusion, "failure") != 0))
+                conclusion = own;
+            if (key[n] == '\0' && json_is_object(other->outputs))
+                json_object_update(outputs, other->outputs);
+            if (key[n] == '/') {
+                entry = json_object();
+                json_object_set_new(entry, "result", json_string(own));
+                json_object_set_new(entry, "outputs", other->outputs != NULL ? json_incref(other->outputs) : json_object());
+                json_object_set_new(jobs, key + n + 1, entry);
+            }
+        }
+        if (caller != NULL && caller->uses != NULL && json_object_size(jobs) > 0) {
+            json_decref(outputs);
+            outputs = called_outputs(run, caller, jobs);
+        }
+        json_decref(jobs);
+        state->is_failed = state->is_failed || strcmp(conclusion, "failure") == 0;
+        state->is_skipped = state->is_skipped || strcmp(conclusion, "skipped") == 0;
+        state->is_cancelled = state->is_cancelled || strcmp(conclusion, "cancelled") == 0;
+        entry = json_object();
+        json_object_set_new(entry, "result", json_string(conclusion));
+        json_object_set_new(entry, "outputs", outputs);
+        json_object_set_new(needs, prefix <= n ? need + (strncmp(need, job->pub.key, prefix) == 0 ? prefix : 0) : need,
+                            entry);
+    }
+    return needs;
+}
+
+static char *file_name_of(const char *id)
+{
+    char *name = xstrdup(id);
+    char *result;
+
+    for (char *p = name; *p != '\0'; p++) {
+        if (strchr("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-", *p) == NULL)
+            *p = '-';
+    }
+    result = xasprintf("%.80s-%08x", name, (unsigned)(str_hash(id, strlen(id)) & 0xffffffffu));
+    free(name);
+    return result;
+}
+
+static void take_outputs(struct node *node, const json_t *outputs)
+{
+    const char *key;
+    json_t *value;
+
+    if (!json_is_object(outputs))
+        return;
+    if (node->outputs == NULL)
+        node->outputs = json_object();
+    json_object_foreach((json_t *)(uintptr_t)outputs, key, value) {
+        if (!json_is_string(value) || *json_string_value(value) != '\0' || json_object_get(node->outputs, key) == NULL)
+            json_object_set(node->outputs, key, value);
+    }
+}
+
+/* Runs one leg in its own copy of the tree. CONTEXTS is taken. */
+static int run_leg(struct node *node, struct ci_job_result *result, json_t *contexts, struct error *err)
+{
+    struct run *run = node->run;
+    const struct ci_run_options *o = run->options;
+    char *name = file_name_of(result->id), *jobs = path_join(o->log_dir, "jobs"), *scratch = path_join(jobs, name);
+    char *tree = o->in_place ? path_normalize(o->work_dir) : path_join(scratch, "tree");
+    char *log_name = xasprintf("%s.log", name), *key = NULL;
+    struct job_runner runner = {.plan = run->plan, .job = node->job, .options = o, .tree_dir = tree,
+                                .scratch_dir = scratch, .artifact_dir = run->artifact_dir, .contexts = contexts,
+                                .result = result, .annotations = &run->result->annotations};
+    json_t *cached = NULL;
+    int64_t start;
+    int rc = -1;
+
+    if (o->cache_dir != NULL && o->tree_id != NULL) {
+        key = cache_key(node->job, contexts, o->tree_id, o->env);
+        if (cache_load(o->cache_dir, key, result, &cached)) {
+            take_outputs(node, cached);
+            json_decref(cached);
+            rc = 0;
+            goto out;
+        }
+    }
+    if (slot_take(run, err) < 0)
+        goto out;
+    start = clock_monotonic_ms();
+    if (o->on_job_started != NULL)
+        o->on_job_started(o->data, result->id, result->name);
+    result->log_file = path_join(o->log_dir, log_name);
+    if (file_make_directories(scratch, 0700, err) == 0 &&
+        file_write(result->log_file, "", 0, 0644, err) == 0 &&
+        (o->in_place || tree_copy(o->loop, o->work_dir, tree, err) == 0))
+        rc = job_runner_run(&runner, err);
+    result->duration_ms = clock_monotonic_ms() - start;
+    slot_give(run);
+    if (rc == 0) {
+        take_outputs(node, runner.outputs);
+        if (key != NULL && result->state == CI_PASSED)
+            cache_store(o->cache_dir, key, result, runner.outputs);
+    }
+    if (!o->keep_scratch) {
+        struct error ignored = {0};
+        (void)file_remove_tree(scratch, &ignored);
+    }
+out:
+    if (rc < 0) {
+        result->state = err->code == ERROR_CANCELLED ? CI_CANCELLED : CI_ENVIRONMENT;
+        if (result->reason == NULL)
+            result->reason = xstrdup(err->text);
+    }
+    if (rc == 0 && o->on_job_finished != NULL)
+        o->on_job_finished(o->data, result);
+    job_runner_finish(&runner);
+    free(name);
+    free(jobs);
+    free(scratch);
+    free(tree);
+    free(log_name);
+    free(key);
+    return rc;
+}
+
+static bool job_allows_failure(const struct plan_job *job, json_t *contexts)
+{
+    struct scope_state state = {0};
+    struct expr_scope scope = scope_make(contexts, &state);
+    struct error err = {0};
+    char *text;
+    bool allowed;
+
+    if (job->workflow->is_literal || job->job->continue_on_error == NULL)
+        return job->job->allow_failure;
+    text = template_expand_text(job->job->continue_on_error, &scope, &err);
+    allowed = text != NULL && strcmp(text, "true") == 0;
+    free(text);
+    return allowed;
+}
+
+static int run_one(struct node *node, json_t *leg, json_t *needs, size_t index, size_t total, struct error *err)
+{
+    const struct plan_job *job = node->job;
+    bool is_dynamic = job->pub.is_dynamic;
+    json_t *contexts = plan_job_contexts(node->run->plan, job->workflow, job->job->key, leg, needs, job->inputs);
+    json_t *strategy = json_object_get(contexts, "strategy");
+    char *id = is_dynamic ? plan_job_id(job->workflow, job->job, leg, NULL) : xstrdup(job->pub.id);
+    char *name = is_dynamic ? plan_job_name(job->workflow, job->job, leg, contexts) : xstrdup(job->pub.name);
+    struct ci_job_result *result = result_create(node, id, name);
+
+    free(id);
+    free(name);
+    json_object_set_new(strategy, "job-index", json_integer((json_int_t)index));
+    json_object_set_new(strategy, "job-total", json_integer((json_int_t)total));
+    result->allowed_to_fail = job_allows_failure(job, contexts);
+    return run_leg(node, result, contexts, err);
+}
+
+static int run_node(struct node *node, struct error *err)
+{
+    const struct plan_job *job = node->job;
+    struct scope_state state = {0};
+    json_t *needs = needs_context(node->run, job, &state), *contexts, *legs = NULL;
+    bool wanted = !state.is_failed && !state.is_skipped && !state.is_cancelled;
+    int rc = 0;
+
+    contexts = plan_job_contexts(node->run->plan, job->workflow, job->job->key, NULL, needs, job->inputs);
+    if (!job->workflow->is_literal) {
+        struct expr_scope scope = scope_make(contexts, &state);
+        if (template_condition(job->job->condition, &scope, &wanted, err) < 0) {
+            finish_skipped(node, err->text, CI_ENVIRONMENT);
+            error_clear(err);
+            goto out;
+        }
+    }
+    if (!wanted) {
+        char *reason = state.is_failed || state.is_skipped || state.is_cancelled
+                           ? xasprintf("a job that it needs %s", state.is_failed ? "failed" : "was not run")
+                           : xasprintf("its `if` is false: %s", job->job->condition);
+        finish_skipped(node, reason, CI_SKIPPED);
+        free(reason);
+    } else if (!job->pub.is_dynamic) {
+        rc = run_one(node, job->leg, needs, 0, 1, err);
+    } else {
+        legs = plan_job_legs(job->workflow, job->job, contexts, err);
+        if (legs == NULL || json_array_size(legs) == 0) {
+            finish_skipped(node, legs == NULL ? err->text : "its matrix is empty", CI_SKIPPED);
+            error_clear(err);
+        }
+        for (size_t i = 0; rc == 0 && i < json_array_size(legs); i++)
+            rc = run_one(node, json_array_get(legs, i), needs, i, json_array_size(legs), err);
+    }
+out:
+    json_decref(needs);
+    json_decref(contexts);
+    json_decref(legs);
+    return rc;
+}
+
+static bool needs_are_done(const struct node *node)
+{
+    for (size_t i = 0; i < node->run->node_count; i++) {
+        const struct node *other = &node->run->nodes[i];
+        if (other != node && !other->is_done && other->is_wanted && plan_job_needs(node->job, other->job))
+            return false;
+    }
+    return true;
+}
+
+static void node_fiber(void *arg)
+{
+    struct node *node = arg;
+    struct run *run = node->run;
+    struct error err = {0};
+    int rc = 0;
+
+    while (rc == 0 && !needs_are_done(node)) {
+        node->waits_for_needs = true;
+        rc = fiber_wait(&err);
+        node->waits_for_needs = false;
+    }
+    if (rc == 0)
+        rc = run_node(node, &err);
+    if (rc < 0 && node->results.len == 0)
+        finish_skipped(node, err.text, err.code == ERROR_CANCELLED ? CI_CANCELLED : CI_ENVIRONMENT);
+    node->is_done = true;
+    node->fiber = NULL;
+    for (size_t i = 0; i < run->node_count; i++) {
+        if (run->nodes[i].waits_for_needs && run->nodes[i].fiber != NULL)
+            fiber_wake(run->nodes[i].fiber);
+    }
+    fiber_group_done(&run->group);
+}
+
+/* The jobs that were asked for and what they need. */
+static void choose(struct run *run)
+{
+    const struct str_list *wanted = run->options->jobs;
+
+    for (size_t i = 0; i < run->node_count; i++) {
+        const struct ci_plan_job *pub = &run->nodes[i].job->pub;
+        run->nodes[i].is_wanted = wanted == NULL || wanted->len == 0 || str_list_has(wanted, pub->id) ||
+                                  str_list_has(wanted, pub->key);
+    }
+    for (bool changed = true; changed;) {
+        changed = false;
+        for (size_t i = 0; i < run->node_count; i++) {
+            for (size_t k = 0; run->nodes[i].is_wanted && k < run->node_count; k++) {
+                if (!run->nodes[k].is_wanted && plan_job_needs(run->nodes[i].job, run->nodes[k].job))
+                    run->nodes[k].is_wanted = changed = true;
+            }
+        }
+    }
+}
+
+static void sum_up(struct run *run)
+{
+    struct ci_result *result = run->result;
+    bool has_red = false;
+
+    for (size_t i = 0; i < run->node_count; i++)
+        result->job_count += run->nodes[i].results.len;
+    result->jobs = xcalloc(result->job_count + 1, sizeof *result->jobs);
+    result->job_count = 0;
+    for (size_t i = 0; i < run->node_count; i++) {
+        struct node *node = &run->nodes[i];
+        for (size_t k = 0; k < node->results.len; k++) {
+            struct ci_job_result *job = &result->jobs[result->job_count++];
+            *job = *(struct ci_job_result *)node->results.items[k];
+            free(node->results.items[k]);
+            result->passed += job->state == CI_PASSED;
+            result->failed += job->state == CI_FAILED;
+            result->skipped += job->state == CI_SKIPPED;
+            result->environment += job->state == CI_ENVIRONMENT;
+            result->cancelled += job->state == CI_CANCELLED;
+            has_red = has_red || (job->state == CI_FAILED && !job->allowed_to_fail);
+            result->share.run += job->steps_run;
+            result->share.satisfied += job->steps_satisfied;
+            result->share.skipped += job->steps_skipped;
+        }
+        vec_finish(&node->results);
+        json_decref(node->outputs);
+    }
+    result->verdict = result->cancelled > 0   ? CI_STOPPED
+                      : has_red               ? CI_RED
+                      : result->environment > 0 ? CI_ENVIRONMENT_ONLY
+                      : result->passed > 0      ? CI_GREEN
+                                                : CI_NOTHING_RAN;
+}
+
+static void cancel_all(struct run *run)
+{
+    for (size_t i = 0; i < run->node_count; i++) {
+        if (run->nodes[i].fiber != NULL)
+            fiber_cancel(run->nodes[i].fiber);
+    }
+}
+
+static void run_fiber(void *arg)
+{
+    struct run *run = arg;
+    struct error err = {0};
+
+    choose(run);
+    for (size_t i = 0; i < run->node_count; i++) {
+        struct node *node = &run->nodes[i];
+        if (!node->is_wanted) {
+            node->is_done = true;
+        } else if (node->job->pub.reason != NULL) {
+            finish_skipped(node, node->job->pub.reason, CI_SKIPPED);
+            node->is_done = true;
+        } else {
+            fiber_group_add(&run->group);
+            node->fiber = fiber_start(run->options->loop, node_fiber, node);
+        }
+    }
+    if (fiber_group_wait(&run->group, &err) < 0) {
+        cancel_all(run);
+        fiber_shield(true);
+        (void)fiber_group_wait(&run->group, &err);
+        fiber_shield(false);
+    }
+    sum_up(run);
+}
+
+int ci_run(const struct ci_plan *plan, const struct ci_run_options *options, struct ci_result *result,
+           struct error *err)
+{
+    struct run run = {.plan = (struct ci_plan *)(uintptr_t)plan, .options = options, .result = result, .err = err};
+    int64_t start = clock_monotonic_ms();
+    long cores = sysconf(_SC_NPROCESSORS_ONLN);
+    int rc = -1;
+
+    memset(result, 0, sizeof *result);
+    run.artifact_dir = path_join(options->log_dir, "artifacts");
+    if (file_make_directories(run.artifact_dir, 0700, err) < 0) {
+        error_wrap(err, "preparing the folder for logs");
+        goto out;
+    }
+    run.free_slots = options->parallel > 0 ? options->parallel : cores > 0 ? (unsigned)cores : 1;
+    if (run.free_slots > MAX_PARALLEL)
+        run.free_slots = MAX_PARALLEL;
+    if (options->in_place)
+        run.free_slots = 1;
+    run.node_count = plan->jobs.len;
+    run.nodes = xcalloc(run.node_count + 1, sizeof *run.nodes);
+    for (size_t i = 0; i < run.node_count; i++) {
+        run.nodes[i].run = &run;
+        run.nodes[i].job = plan->jobs.items[i];
+    }
+    if (fiber_current() != NULL)
+        run_fiber(&run);
+    else
+        fiber_run_to_end(options->loop, run_fiber, &run);
+    result->duration_ms = clock_monotonic_ms() - start;
+    if (!options->keep_scratch) {
+        struct error ignored = {0};
+        (void)file_remove_tree(run.artifact_dir, &ignored);
+    }
+    rc = 0;
+out:
+    vec_finish(&run.slot_waiters);
+    free(run.nodes);
+    free(run.artifact_dir);
+    return rc;
+}
