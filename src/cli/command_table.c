@@ -17,6 +17,7 @@ extern const struct command command_mock;
 extern const struct command command_init;
 extern const struct command command_trust;
 extern const struct command command_plan;
+extern const struct command command_clean;
 /* declarations */
 
 const struct command *const command_table[] = {
@@ -33,6 +34,7 @@ const struct command *const command_table[] = {
     &command_init,
     &command_trust,
     &command_plan,
+    &command_clean,
     /* entries, in the order of the help */
     NULL,
 };
