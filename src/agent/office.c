@@ -21,6 +21,8 @@
 #include "config/skills.h"
 #include "io/fiber.h"
 #include "io/http_client.h"
+#include "model/limiter.h"
+#include "model/price.h"
 #include "model/provider.h"
 #include "sandbox/policy.h"
 #include "store/rollout.h"
@@ -35,6 +37,7 @@ struct office {
     struct http_client *http;
     struct slots *slots;
     struct map providers; /* id -> struct provider *, owned */
+    struct price_table *prices;
     char *rollout_dir;
     char *state_dir;
     int default_turn_seconds;
@@ -92,6 +95,7 @@ struct office *office_create(const struct office_options *options, struct error 
     office->http = http_client_create(options->loop);
     office->slots = slots_create(settings.agents.max_threads);
     office->providers.free_value = free_provider;
+    office->prices = price_table_load(options->config);
     office->rollout_dir = xstrdup(options->rollout_dir);
     office->state_dir = xstrdup(options->state_dir);
     office->default_turn_seconds = (int)settings.agents.job_max_runtime_seconds;
@@ -106,6 +110,7 @@ void office_destroy(struct office *office)
     http_client_destroy(office->http);
     slots_destroy(office->slots);
     map_finish(&office->providers);
+    price_table_destroy(office->prices);
     free(office->rollout_dir);
     free(office->state_dir);
     free(office);
@@ -114,6 +119,31 @@ void office_destroy(struct office *office)
 struct slots *office_slots(struct office *office)
 {
     return office->slots;
+}
+
+static void on_limiter_change(void *data, const struct limiter_state *state, const char *reason)
+{
+    struct office *office = data;
+
+    if (office->options.on_limiter != NULL)
+        office->options.on_limiter(office->options.data, state->name, state->window, reason);
+}
+
+/* What all requests of PROVIDER share: the limiter's memory of earlier processes, prices, the cassette. */
+static void set_up_provider(struct office *office, struct provider *provider)
+{
+    struct limiter *limiter = provider_limiter(provider);
+    char *home = path_state_home();
+    char *learnt = path_join(home, "limiter.json");
+
+    /* A server on this machine is as fast as it is today. */
+    if (!provider_is_loopback(provider))
+        limiter_persist(limiter, learnt);
+    limiter_on_change(limiter, on_limiter_change, office);
+    provider_set_prices(provider, office->prices);
+    provider_set_recorder(provider, office->options.recorder);
+    free(learnt);
+    free(home);
 }
 
 /* The provider of a role (its file may name another than the configuration), made once. */
@@ -131,6 +161,7 @@ static struct provider *find_provider(struct office *office, const struct role *
         return NULL;
     provider = provider_create(office->options.loop, pc);
     if (provider_check_auth(provider, err) == 0) {
+        set_up_provider(office, provider);
         map_set(&office->providers, pc->id, provider);
     } else {
         provider_destroy(provider);

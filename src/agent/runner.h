@@ -19,6 +19,7 @@ struct config;
 struct role_registry;
 struct http_client;
 struct budget;
+struct cassette_recorder;
 struct slots;
 struct sandbox_policy;
 struct office;
@@ -33,10 +34,13 @@ struct office_options {
     struct config *config;        /* borrowed */
     struct role_registry *roles;  /* borrowed */
     struct budget *budget;        /* borrowed, may be NULL */
+    struct cassette_recorder *recorder; /* keeps all model traffic; borrowed, may be NULL */
     const char *rollout_dir;      /* "<run>/rollouts"; NULL: no rollouts */
     const char *state_dir;        /* hidden from every agent: the run's folder */
     /* Every event of every thread with thread, role, task and attempt added. */
     void (*on_event)(void *data, json_t *event);
+    /* A provider's limiter stepped back or recovered. May be NULL. */
+    void (*on_limiter)(void *data, const char *provider, unsigned window, const char *reason);
     /* A session has to wait for a slot. */
     void (*on_queued)(void *data, const char *role, const char *task);
     void *data;

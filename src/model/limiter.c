@@ -8,6 +8,7 @@
 #include "base/json.h"
 #include "base/log.h"
 #include "base/map.h"
+#include "base/path.h"
 #include "base/str.h"
 #include "base/vec.h"
 #include "io/loop.h"
@@ -139,9 +140,13 @@ static void save(const struct limiter *l)
     struct error err = {0};
     struct buf text = BUF_INIT;
     json_t *root;
+    char *folder;
 
     if (l->state_path == NULL || l->congestions == 0)
         return; /* nothing was learnt */
+    folder = path_dirname(l->state_path);
+    (void)file_make_directories(folder, 0700, NULL); /* the write below says what is wrong */
+    free(folder);
     root = read_state(l->state_path);
     json_object_set_new(root, l->name,
                         json_pack("{s:f, s:f, s:I}", "window", l->window, "requests_per_second", l->rate,
@@ -317,6 +322,7 @@ struct limiter_state limiter_state(const struct limiter *l)
     int64_t now = clock_monotonic_us();
 
     return (struct limiter_state){
+        .name = l->name,
         .window = (unsigned)l->window,
         .in_flight = l->in_flight,
         .waiting = (unsigned)l->waiting.len,

@@ -50,6 +50,7 @@ void limiter_release(struct limiter_slot *slot, enum limiter_outcome outcome, in
 
 /* How it stands. */
 struct limiter_state {
+    const char *name; /* of the provider */
     unsigned window;
     unsigned in_flight;
     unsigned waiting;

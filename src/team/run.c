@@ -96,6 +96,12 @@ static void on_thread_queued(void *data, const char *role, const char *task)
                              "reason", "max_threads"));
 }
 
+static void on_limiter(void *data, const char *provider, unsigned window, const char *reason)
+{
+    run_emit(data, json_pack("{s:s, s:s, s:i, s:s}", "type", "limiter.changed", "provider", provider, "window",
+                             (int)window, "reason", reason));
+}
+
 static void on_budget_change(void *data, const struct budget *budget)
 {
     struct usage spent = budget_spent(budget);
@@ -118,6 +124,7 @@ static int open_office(struct run *run, struct error *err)
         .roles = run->options.roles,
         .state_dir = run->dir,
         .on_event = on_thread_event,
+        .on_limiter = on_limiter,
         .on_queued = on_thread_queued,
         .data = run,
     };
