@@ -9,6 +9,7 @@
 #include "base/clock.h"
 #include "base/file.h"
 #include "base/path.h"
+#include "base/random.h"
 #include "ci/cache.h"
 #include "ci/job_runner.h"
 #include "ci/template.h"
@@ -193,6 +194,14 @@ static char *file_name_of(const char *id)
     return result;
 }
 
+static char *scratch_name(const char *jobs, const char *name)
+{
+    char id[9];
+
+    random_id(id, 8);
+    return xasprintf("%s/%s-%s", jobs, name, id);
+}
+
 static void take_outputs(struct node *node, const json_t *outputs)
 {
     const char *key;
@@ -213,7 +222,8 @@ static int run_leg(struct node *node, struct ci_job_result *result, json_t *cont
 {
     struct run *run = node->run;
     const struct ci_run_options *o = run->options;
-    char *name = file_name_of(result->id), *jobs = path_join(o->log_dir, "jobs"), *scratch = path_join(jobs, name);
+    char *name = file_name_of(result->id), *jobs = path_join(o->log_dir, "jobs");
+    char *scratch = scratch_name(jobs, name); /* of its own: two trees may be tested at the same time */
     char *tree = o->in_place ? path_normalize(o->work_dir) : path_join(scratch, "tree");
     char *log_name = xasprintf("%s.log", name), *key = NULL;
     struct job_runner runner = {.plan = run->plan, .job = node->job, .options = o, .tree_dir = tree,

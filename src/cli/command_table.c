@@ -18,6 +18,7 @@ extern const struct command command_init;
 extern const struct command command_trust;
 extern const struct command command_plan;
 extern const struct command command_clean;
+extern const struct command command_ci;
 /* declarations */
 
 const struct command *const command_table[] = {
@@ -35,6 +36,7 @@ const struct command *const command_table[] = {
     &command_trust,
     &command_plan,
     &command_clean,
+    &command_ci,
     /* entries, in the order of the help */
     NULL,
 };

@@ -1,0 +1,339 @@
+/* cli/cmd_ci.c: `cadre ci [list|plan|run]`: the CI mirror on the current tree, without any model. */
+#include "cli/command.h"
+
+#include "base/alloc.h"
+#include "base/buf.h"
+#include "base/file.h"
+#include "base/path.h"
+#include "base/utf8.h"
+#include "ci/ci.h"
+#include "ci/report.h"
+#include "cli/settings.h"
+#include "config/config.h"
+#include "config/run_settings.h"
+#include "io/process.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+static const struct option_spec ci_options[] = {
+    {"job", 'j', "JOB", "only this job (key, id or name) and what it needs", false},
+    {"workflow", 'w', "FILE", "only this workflow (file or name)", false},
+    {"event", 0, "NAME", "event to mirror: push (default), pull_request, ...", false},
+    {"base", 0, "REF", "the change is what differs from REF: for path filters", false},
+    {"all", 0, NULL, "list workflows that do not run for the event too", false},
+    {"in-place", 0, NULL, "run in this folder instead of in a copy for each job", false},
+    {"no-cache", 0, NULL, "run jobs that passed for this very tree again", false},
+    {"parallel", 0, "N", "jobs at once (default: number of cores)", false},
+    {"json", 0, NULL, "JSON, one object a line (docs/ci.md)", false},
+    {"junit", 0, "FILE", "write a JUnit XML report", false},
+    {"markdown", 0, "FILE", "write a Markdown summary", false},
+    {0},
+};
+
+struct ci_cli {
+    struct cli_context *ctx;
+    const struct cli_args *args;
+    bool is_json;
+};
+
+static void print_text(FILE *to, const char *prefix, const char *text)
+{
+    struct buf b = BUF_INIT;
+
+    utf8_append_printable(&b, text, strlen(text), false);
+    fprintf(to, "%s%s\n", prefix, buf_cstr(&b));
+    buf_free(&b);
+}
+
+/* First line of what git prints, or NULL. */
+static char *git_line(struct cli_context *ctx, const char *a, const char *b, const char *c)
+{
+    const char *argv[] = {"git", "-c", "core.fsmonitor=false", a, b, c, NULL};
+    struct process_run_options options = {.argv = argv, .timeout_ms = 10000};
+    struct process_result result = {0};
+    struct error err = {0};
+    char *line = NULL;
+
+    if (process_run(ctx->loop, &options, &result, &err) == 0 && result.exit.exit_code == 0)
+        line = xstrndup(buf_cstr(&result.out), strcspn(buf_cstr(&result.out), "\n"));
+    process_result_finish(&result);
+    if (line != NULL && *line == '\0')
+        FREE_NULL(line);
+    return line;
+}
+
+/* The id of HEAD's tree when nothing differs from it, else NULL: only then are results cached. */
+static char *clean_tree_id(struct cli_context *ctx)
+{
+    char *dirty = git_line(ctx, "status", "--porcelain", "--untracked-files=normal");
+    char *id = dirty == NULL ? git_line(ctx, "rev-parse", "-q", "HEAD^{tree}") : NULL;
+
+    free(dirty);
+    return id;
+}
+
+static void changed_paths(struct cli_context *ctx, const char *base, struct str_list *paths)
+{
+    const char *argv[] = {"git", "-c", "core.fsmonitor=false", "diff", "--name-only", "--no-ext-diff", base, "--", NULL};
+    struct process_run_options options = {.argv = argv, .timeout_ms = 10000};
+    struct process_result result = {0};
+    struct error err = {0};
+
+    if (process_run(ctx->loop, &options, &result, &err) == 0 && result.exit.exit_code == 0) {
+        str_split(paths, buf_cstr(&result.out), '\n');
+        if (paths->len > 0 && *paths->items[paths->len - 1] == '\0')
+            str_list_remove(paths, paths->len - 1);
+    }
+    process_result_finish(&result);
+}
+
+static void print_job_head(const struct ci_plan_job *job)
+{
+    struct buf b = BUF_INIT;
+
+    buf_printf(&b, "%s%s%s", job->id, job->reason != NULL ? "  skipped: " : "", job->reason != NULL ? job->reason : "");
+    if (job->reason == NULL && job->note != NULL)
+        buf_printf(&b, "  (%s)", job->note);
+    print_text(stdout, "", buf_cstr(&b));
+    buf_free(&b);
+}
+
+/* The commands in order, as a person can copy them; what is not run is a comment. */
+static void print_plan_text(const struct ci_plan *plan)
+{
+    struct ci_share share = ci_plan_share(plan);
+    size_t mirrored = share.run + share.satisfied, all = mirrored + share.skipped;
+
+    for (size_t i = 0; i < ci_plan_job_count(plan); i++) {
+        const struct ci_plan_job *job = ci_plan_job(plan, i);
+        fputs("# ", stdout);
+        print_job_head(job);
+        for (size_t k = 0; job->reason == NULL && k < job->step_count; k++) {
+            const struct ci_plan_step *step = &job->steps[k];
+            if (step->kind == CI_STEP_RUN && step->command != NULL) {
+                struct buf b = BUF_INIT;
+                utf8_append_printable(&b, step->command, strlen(step->command), true);
+                while (b.len > 0 && b.data[b.len - 1] == '\n')
+                    buf_truncate(&b, b.len - 1);
+                if (step->is_dependency)
+                    puts("# installs dependencies:");
+                if (step->condition != NULL)
+                    print_text(stdout, "# if ", step->condition);
+                puts(buf_cstr(&b));
+                buf_free(&b);
+            } else {
+                printf("# %s: ", step->kind == CI_STEP_RUN         ? "runs"
+                                 : step->kind == CI_STEP_SATISFIED ? "satisfied"
+                                 : step->kind == CI_STEP_SKIPPED   ? "skipped"
+                                                                   : "not for this event");
+                print_text(stdout, step->name, step->reason != NULL ? " -- " : "");
+                if (step->reason != NULL)
+                    print_text(stdout, "#   ", step->reason);
+            }
+        }
+        putchar('\n');
+    }
+    if (all > 0)
+        printf("# source: %s; %zu of %zu steps are mirrored (%zu %%)\n", ci_source_name(ci_plan_source(plan)), mirrored,
+               all, 100 * mirrored / all);
+    else
+        printf("# nothing to run: no workflow runs for this event, no [ci] commands, no build file known\n");
+}
+
+static int show_plan(const struct ci_cli *cli, const struct ci_plan *plan, bool is_list)
+{
+    if (cli->is_json) {
+        struct buf b = BUF_INIT;
+        report_plan_json(&b, plan);
+        puts(b.data);
+        buf_free(&b);
+    } else if (is_list) {
+        for (size_t i = 0; i < ci_plan_job_count(plan); i++)
+            print_job_head(ci_plan_job(plan, i));
+    } else {
+        print_plan_text(plan);
+    }
+    return EXIT_DONE;
+}
+
+static void on_job_started(void *data, const char *id, const char *name)
+{
+    const struct ci_cli *cli = data;
+
+    (void)name;
+    if (!cli->is_json && !cli->ctx->quiet)
+        print_text(stderr, "started      ", id);
+}
+
+static void on_job_finished(void *data, const struct ci_job_result *job)
+{
+    const struct ci_cli *cli = data;
+    struct buf b = BUF_INIT;
+
+    if (cli->is_json) {
+        report_job_json(&b, job);
+        puts(b.data);
+        fflush(stdout);
+    } else {
+        buf_printf(&b, "%-12s %s", ci_state_name(job->state), job->id);
+        if (job->from_cache)
+            buf_puts(&b, "  (unchanged)");
+        else if (job->duration_ms > 0)
+            buf_printf(&b, "  %.1f s", (double)job->duration_ms / 1000);
+        if (job->reason != NULL)
+            buf_printf(&b, "  %s", job->reason);
+        print_text(stdout, "", buf_cstr(&b));
+        buf_clear(&b);
+        for (size_t i = 0; i < job->skipped_steps.len; i++)
+            print_text(stdout, "             step skipped: ", job->skipped_steps.items[i]);
+        if (job->state == CI_FAILED && job->excerpt != NULL) {
+            utf8_append_printable(&b, job->excerpt, strlen(job->excerpt), true);
+            printf("--- %s\n%s\n--- log: %s\n", job->failing_step, buf_cstr(&b), job->log_file);
+        }
+    }
+    buf_free(&b);
+}
+
+static void write_report(const char *path, void (*make)(struct buf *, const struct ci_result *),
+                         const struct ci_result *result)
+{
+    struct buf b = BUF_INIT;
+    struct error err = {0};
+
+    if (path == NULL)
+        return;
+    make(&b, result);
+    if (file_write(path, b.data, b.len, 0644, &err) < 0)
+        (void)cli_fail(&err);
+    buf_free(&b);
+}
+
+static int report(const struct ci_cli *cli, const struct ci_result *result)
+{
+    struct buf b = BUF_INIT;
+    const char *summary = getenv("GITHUB_STEP_SUMMARY");
+
+    if (cli->is_json)
+        report_result_json(&b, result);
+    else
+        report_summary_line(&b, result);
+    puts(b.data);
+    buf_clear(&b);
+    if (getenv("GITHUB_ACTIONS") != NULL && !cli->is_json) {
+        report_annotations(&b, result);
+        fputs(buf_cstr(&b), stdout);
+        write_report(summary, report_markdown, result);
+    }
+    buf_free(&b);
+    write_report(cli_option(cli->args, "junit"), report_junit, result);
+    write_report(cli_option(cli->args, "markdown"), report_markdown, result);
+    return result->verdict == CI_GREEN ? EXIT_DONE : result->verdict == CI_STOPPED ? EXIT_INTERRUPTED : EXIT_NOT_CONVERGED;
+}
+
+static int run_jobs(struct ci_cli *cli, const struct ci_plan *plan, const struct run_settings *settings)
+{
+    char *state = path_state_home(), *cache = path_join(state, "ci-cache"), *logs_home = path_join(state, "ci-logs");
+    char *logs = xasprintf("%s/%ld", logs_home, (long)getpid()), *work_dir = path_current_directory();
+    char *tree_id = cli_flag(cli->args, "no-cache") ? NULL : clean_tree_id(cli->ctx);
+    struct ci_result result = {0};
+    struct error err = {0};
+    int64_t parallel = 0;
+    int code;
+    struct ci_run_options options = {
+        .loop = cli->ctx->loop, .work_dir = work_dir, .log_dir = logs, .cache_dir = cache, .tree_id = tree_id,
+        .timeout_ms = settings->ci_timeout_seconds * 1000, .in_place = cli_flag(cli->args, "in-place"),
+        .on_job_started = on_job_started, .on_job_finished = on_job_finished, .data = cli};
+
+    if (!cli_int_option(cli->args, "parallel", 1, 64, settings->ci_jobs, &parallel, &err)) {
+        code = cli_fail(&err);
+    } else {
+        options.parallel = (unsigned)parallel;
+        code = ci_run(plan, &options, &result, &err) < 0 ? cli_fail(&err) : report(cli, &result);
+    }
+    ci_result_finish(&result);
+    free(tree_id);
+    free(work_dir);
+    free(logs);
+    free(logs_home);
+    free(cache);
+    free(state);
+    return code;
+}
+
+static int run_ci(struct cli_context *ctx, const struct cli_args *args)
+{
+    const char *verb = args->positionals.len > 0 ? args->positionals.items[0] : "run";
+    struct ci_cli cli = {.ctx = ctx, .args = args, .is_json = cli_flag(args, "json")};
+    struct error err = {0};
+    struct run_settings settings;
+    struct str_list paths = {0};
+    struct config *config;
+    struct ci_plan *plan;
+    char *root, *branch, *sha;
+    int code;
+
+    if (strcmp(verb, "run") != 0 && strcmp(verb, "plan") != 0 && strcmp(verb, "list") != 0) {
+        error_set(&err, ERROR_USAGE, "'%s' is neither list, plan nor run", verb);
+        return cli_fail(&err);
+    }
+    config = cli_load_config(ctx, &err);
+    if (config == NULL)
+        return cli_fail(&err);
+    run_settings_init(&settings, config);
+    root = path_current_directory();
+    branch = git_line(ctx, "symbolic-ref", "--short", "HEAD");
+    sha = git_line(ctx, "rev-parse", "-q", "HEAD");
+    if (cli_option(args, "base") != NULL)
+        changed_paths(ctx, cli_option(args, "base"), &paths);
+    struct ci_options options = {
+        .definition_dir = root,
+        .commands = &settings.ci_commands,
+        .workflow = cli_option(args, "workflow"),
+        .job = cli_option(args, "job"),
+        .event = cli_option(args, "event") != NULL ? cli_option(args, "event") : settings.ci_event,
+        .branch = branch,
+        .changed_paths = cli_option(args, "base") != NULL ? &paths : NULL,
+        .sha = sha,
+        .include_unmatched = cli_flag(args, "all"),
+    };
+    plan = ci_plan_create(&options, &err);
+    if (plan == NULL) {
+        code = EXIT_USAGE;
+        (void)cli_fail(&err);
+    } else if (options.job != NULL && ci_plan_job_count(plan) == 0) {
+        error_set(&err, ERROR_USAGE, "no job '%s' runs for this event; `cadre ci list --all` shows what there is",
+                  options.job);
+        code = cli_fail(&err);
+    } else if (strcmp(verb, "run") != 0) {
+        code = show_plan(&cli, plan, strcmp(verb, "list") == 0);
+    } else {
+        code = run_jobs(&cli, plan, &settings);
+    }
+    ci_plan_destroy(plan);
+    str_list_finish(&paths);
+    free(root);
+    free(branch);
+    free(sha);
+    run_settings_finish(&settings);
+    config_destroy(config);
+    return code;
+}
+
+const struct command command_ci = {
+    .name = "ci",
+    .summary = "run the project's CI on this machine",
+    .usage = "[OPTIONS] [list|plan|run]",
+    .details = "Runs what the project's CI would run for an event: [ci] commands of cadre.toml, else the jobs of\n"
+               ".github/workflows, else what the build files suggest. Each job runs in its own copy of the tree.\n"
+               "list names the jobs, plan prints their commands, run (the default) runs them. What cannot run here\n"
+               "is listed as skipped with its reason, never as passed. Exit code 0: green; 1: red, nothing ran, or\n"
+               "the machine lacks something; 2: a workflow does not read.",
+    .example = "cadre ci\ncadre ci plan --event pull_request --base main\ncadre ci run --job test --junit report.xml",
+    .options = ci_options,
+    .min_positionals = 0,
+    .max_positionals = 1,
+    .run = run_ci,
+};
