@@ -10,6 +10,7 @@
 
 #include "base/alloc.h"
 #include "base/buf.h"
+#include "base/log.h"
 #include "ci/blame.h"
 #include "git/merge.h"
 #include "git/worktree.h"
@@ -242,7 +243,11 @@ static int accept_candidate(struct run *run, const struct vec *tasks, const char
         return -1;
     for (size_t i = 0; i < tasks->len; i++) {
         const struct task *task = tasks->items[i];
+        struct error untold = {0};
 
+        /* For its readers only: what counts is the journal, so a plan that was edited away is no fault. */
+        if (plan_file_set_done(run->plan_path, task->id, true, &untold) < 0)
+            log_info("plan.md: %s", untold.text);
         run_emit(run, json_pack("{s:s, s:s, s:i, s:s}", "type", "task.merged", "task", task->id, "attempt",
                                 task->attempt, "commit", run->verified));
         run_log_line(run, "%s merged as %.12s", task->id, run->verified);

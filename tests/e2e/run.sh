@@ -105,4 +105,6 @@ cd "$SCRATCH/limit" || exit 1
 "$CADRE" run --json --max-batches 1 --batch-size 1 "mend both" >"$SCRATCH/limit.out" 2>"$SCRATCH/limit.err"
 code=$?
 ok a_used_up_limit_gives_exit_code_1 is "$code" 1
+limit_plan=$(ls -d "$XDG_STATE_HOME"/cadre/runs/*/worktrees/integration/plan.md | tail -n 1)
+ok the_plan_ticks_what_is_merged is "$(grep -o '^- \[.\] \*\*T[12]' "$limit_plan" | tr '\n' ' ')" "- [x] **T1 - [ ] **T2 "
 ok it_names_the_limit_and_the_next_step has "$SCRATCH/limit.err" "cadre resume --max-batches"
