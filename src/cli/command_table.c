@@ -5,6 +5,8 @@
 
 /* One line a command, alphabetical. */
 extern const struct command command_apply_patch;
+extern const struct command command_completion;
+extern const struct command command_demo;
 extern const struct command command_exec;
 extern const struct command command_resume;
 extern const struct command command_run;
@@ -22,6 +24,7 @@ extern const struct command command_ci;
 /* declarations */
 
 const struct command *const command_table[] = {
+    &command_demo,
     &command_run,
     &command_resume,
     &command_exec,
@@ -37,6 +40,7 @@ const struct command *const command_table[] = {
     &command_plan,
     &command_clean,
     &command_ci,
+    &command_completion,
     /* entries, in the order of the help */
     NULL,
 };
