@@ -338,8 +338,10 @@ const struct command command_clean = {
     .name = "clean",
     .summary = "remove what runs left behind",
     .usage = "[OPTIONS] [RUN]",
-    .details = "Ends left-over processes and removes worktrees, branches and refs of runs that are over. A worktree with\n"
-               "changes and a commit that is not merged are never removed; what is kept is said, with the reason.",
+    .details =
+        "Ends left-over processes and removes worktrees, branches and refs of runs that are over. A worktree "
+        "with\n"
+        "changes and a commit that is not merged are never removed; what is kept is said, with the reason.",
     .example = "cadre clean --dry-run\ncadre clean --abandon 20261123-160203",
     .options = clean_options,
     .min_positionals = 0,

@@ -130,14 +130,16 @@ static void choose_tasks(const struct plan *plan, const char *verb, const struct
                          struct vec *tasks)
 {
     if (strcmp(verb, "next") == 0) {
-        plan_ready_tasks(plan, settings->batch_size > 0 ? (size_t)settings->batch_size : 1, NULL, NULL, tasks);
+        plan_ready_tasks(plan, settings->batch_size > 0 ? (size_t)settings->batch_size : 1, NULL, NULL,
+                         tasks);
         return;
     }
     for (size_t i = 0; i < plan_task_count(plan); i++)
         vec_push(tasks, (void *)(uintptr_t)plan_task_at(plan, i));
 }
 
-static int show(const struct cli_args *args, const char *verb, const char *file, const struct run_settings *settings)
+static int show(const struct cli_args *args, const char *verb, const char *file,
+                const struct run_settings *settings)
 {
     struct vec problems = {0};
     struct vec warnings = {0};
@@ -162,8 +164,8 @@ static int show(const struct cli_args *args, const char *verb, const char *file,
     }
     if (plan != NULL && !cli_flag(args, "json")) {
         if (is_check)
-            printf("%s: %zu task%s, %zu warning%s\n", file, tasks.len, tasks.len == 1 ? "" : "s", warnings.len,
-                   warnings.len == 1 ? "" : "s");
+            printf("%s: %zu task%s, %zu warning%s\n", file, tasks.len, tasks.len == 1 ? "" : "s",
+                   warnings.len, warnings.len == 1 ? "" : "s");
         else
             print_tasks(&tasks);
         if (strcmp(verb, "next") == 0 && tasks.len == 0)
@@ -212,9 +214,10 @@ const struct command command_plan = {
     .name = "plan",
     .summary = "check or show a plan.md",
     .usage = "[OPTIONS] [check|show|next] [FILE]",
-    .details = "check (the default) prints every problem with its line and exits with 2 when there is one; what is\n"
-               "allowed but unwise is a warning. show prints the tasks, next those that could be worked on now.\n"
-               "FILE is plan.md unless given.",
+    .details =
+        "check (the default) prints every problem with its line and exits with 2 when there is one; what is\n"
+        "allowed but unwise is a warning. show prints the tasks, next those that could be worked on now.\n"
+        "FILE is plan.md unless given.",
     .example = "cadre plan check plan.md\ncadre plan next --json",
     .options = plan_options,
     .min_positionals = 0,

@@ -57,8 +57,7 @@ static void parse_changes(const struct buf *out, struct commit_result *result)
             change.kind = last == NULL ? 'M' : last[1];
             change.path = xstrdup(out->data + i);
             i += strlen(out->data + i) + 1;
-            result->changes =
-                xrealloc(result->changes, (result->change_count + 1) * sizeof *result->changes);
+            result->changes = xrealloc(result->changes, (result->change_count + 1) * sizeof *result->changes);
             result->changes[result->change_count++] = change;
         } else {
             const char *first_tab = strchr(row, '\t');
@@ -114,7 +113,8 @@ static int check_symlink(const char *root, const char *path, struct error *err)
         joined = path_join(folder, target);
         normal = path_normalize(joined);
         if (target[0] == '/' || strcmp(normal, "..") == 0 || str_starts_with(normal, "../"))
-            rc = error_set(err, ERROR_DENIED, "%s: the symlink leads out of the repository (to %s)", path, target);
+            rc = error_set(err, ERROR_DENIED, "%s: the symlink leads out of the repository (to %s)", path,
+                           target);
     }
     free(full);
     free(folder);
@@ -135,7 +135,8 @@ static bool is_sane_name(const char *path)
 /* What git itself refuses to add is the author's to mend, and no fault of the repository. */
 static void blame_author(struct error *err)
 {
-    static const char *const words[] = {"invalid path", "adding files failed", "commit checked out", "unable to index"};
+    static const char *const words[] = {"invalid path", "adding files failed", "commit checked out",
+                                        "unable to index"};
 
     for (size_t i = 0; err != NULL && i < sizeof words / sizeof words[0]; i++)
         if (err->code == ERROR_REPOSITORY && strstr(err->text, words[i]) != NULL)
@@ -148,7 +149,8 @@ static int check_changes(const char *root, const struct commit_result *result, s
         const struct commit_change *c = &result->changes[i];
 
         if (c->new_mode == 0160000 && c->old_mode != 0160000)
-            return error_set(err, ERROR_DENIED, "%s is a repository of its own inside the worktree: it cannot be added",
+            return error_set(err, ERROR_DENIED,
+                             "%s is a repository of its own inside the worktree: it cannot be added",
                              c->path);
         if (c->old_mode == 0160000)
             return error_set(err, ERROR_DENIED, "%s is a submodule: a task must leave it as it is", c->path);
@@ -210,7 +212,8 @@ int commit_worktree(struct git_repo *repo, const char *path, const char *parent,
         rc = 0;
         goto out;
     }
-    if (commit_changes(repo, parent_tree, result->tree, result, err) < 0 || check_changes(path, result, err) < 0)
+    if (commit_changes(repo, parent_tree, result->tree, result, err) < 0 ||
+        check_changes(path, result, err) < 0)
         goto out;
     commit_tree[1] = result->tree;
     call = (struct git_call){

@@ -22,8 +22,8 @@ int worktree_add(struct git_repo *repo, const char *path, const char *commit, st
     int rc = file_make_directories(parent, 0700, err);
 
     if (rc == 0)
-        rc = git_run(repo, GIT_WRITES, NULL, NULL, err, "worktree", "add", "--quiet", "--detach", "--force", path,
-                     commit, NULL);
+        rc = git_run(repo, GIT_WRITES, NULL, NULL, err, "worktree", "add", "--quiet", "--detach", "--force",
+                     path, commit, NULL);
     free(parent);
     return rc;
 }
@@ -127,7 +127,8 @@ int worktree_is_saved(struct git_repo *repo, const char *path, bool *is_saved, c
     char *env_dir = xasprintf("GIT_DIR=%s", gitdir != NULL ? gitdir : "");
     char *env_tree = xasprintf("GIT_WORK_TREE=%s", path);
     const char *env[] = {env_dir, env_tree, NULL};
-    const char *status[] = {"status", "--porcelain", "--untracked-files=all", "--ignore-submodules=all", NULL};
+    const char *status[] = {"status", "--porcelain", "--untracked-files=all", "--ignore-submodules=all",
+                            NULL};
     const char *head[] = {"rev-parse", "--verify", "HEAD^{commit}", NULL};
     const char *contains[] = {"for-each-ref", "--count=1", "--contains", NULL, NULL};
     struct git_call call = {.dir = path, .args = status, .env = env};
@@ -142,9 +143,11 @@ int worktree_is_saved(struct git_repo *repo, const char *path, bool *is_saved, c
     }
     if (git_call(repo, &call, &out, NULL, err) < 0)
         goto out;
-    for (char *rest, *line = out.len == 0 ? NULL : strtok_r(out.data, "\n", &rest); line != NULL; line = strtok_r(NULL, "\n", &rest))
+    for (char *rest, *line = out.len == 0 ? NULL : strtok_r(out.data, "\n", &rest); line != NULL;
+         line = strtok_r(NULL, "\n", &rest))
         if (!str_eq(line, "?? plan.md") && !str_eq(line, "?? cadre-plan.md") && *why == NULL)
-            *why = xasprintf("it has changes that are not committed (%s ...)", strlen(line) > 3 ? line + 3 : line);
+            *why = xasprintf("it has changes that are not committed (%s ...)",
+                             strlen(line) > 3 ? line + 3 : line);
     buf_clear(&out);
     call.args = head;
     if (*why == NULL) {
@@ -176,7 +179,8 @@ out:
 }
 
 /* The environment that makes git use the true gitdir, whatever an agent wrote into the pointer file. */
-static int run_in_worktree(struct git_repo *repo, const char *path, const char *const *args, struct error *err)
+static int run_in_worktree(struct git_repo *repo, const char *path, const char *const *args,
+                           struct error *err)
 {
     char *gitdir = linked_gitdir(repo, path);
     char *env_dir;
@@ -202,8 +206,16 @@ static int run_in_worktree(struct git_repo *repo, const char *path, const char *
 int worktree_reset(struct git_repo *repo, const char *path, const char *commit, struct error *err)
 {
     const char *checkout[] = {"checkout", "--quiet", "--detach", "--force", commit, NULL};
-    const char *clean[] = {"-c",  "core.excludesFile=/dev/null", "clean", "--quiet", "-ffdx",
-                           "-e", "/plan.md",                    "-e",    "/cadre-plan.md", NULL};
+    const char *clean[] = {"-c",
+                           "core.excludesFile=/dev/null",
+                           "clean",
+                           "--quiet",
+                           "-ffdx",
+                           "-e",
+                           "/plan.md",
+                           "-e",
+                           "/cadre-plan.md",
+                           NULL};
 
     if (run_in_worktree(repo, path, checkout, err) < 0)
         return -1;

@@ -39,7 +39,8 @@ struct plan *plan_load_text(const char *text, size_t n, const char *name, int ma
     struct plan *plan;
 
     if (n > PLAN_TEXT_MAX_BYTES) {
-        plan_problem(problems, name, 1, "the plan has %zu bytes; at most %zu are read", n, PLAN_TEXT_MAX_BYTES);
+        plan_problem(problems, name, 1, "the plan has %zu bytes; at most %zu are read", n,
+                     PLAN_TEXT_MAX_BYTES);
         return NULL;
     }
     if (!utf8_is_valid(text, n) || (n > 0 && memchr(text, '\0', n) != NULL)) {
@@ -170,7 +171,8 @@ static const struct plan_task *best_unseen(const struct plan *plan, const struct
 }
 
 void plan_ready_tasks(const struct plan *plan, size_t batch_size,
-                      bool (*is_done)(void *data, const struct plan_task *task), void *data, struct vec *ready)
+                      bool (*is_done)(void *data, const struct plan_task *task), void *data,
+                      struct vec *ready)
 {
     struct readiness r = {is_done, data};
     struct vec seen = {0};

@@ -36,7 +36,7 @@ struct plan_task {
     char *id;
     char *title;
     char *accept;
-    char *role; /* NULL: not given */
+    char *role;            /* NULL: not given */
     struct str_list files; /* plain relative paths, folders without their slash, or globs */
     struct str_list needs;
     struct str_list allow;
@@ -66,7 +66,8 @@ const struct plan_task *plan_find(const struct plan *plan, const char *id); /* N
  * needs done, no overlap of files with one another; higher priority first, then the plan's order. IS_DONE may
  * replace what the checkboxes say (NULL: they count). */
 void plan_ready_tasks(const struct plan *plan, size_t batch_size,
-                      bool (*is_done)(void *data, const struct plan_task *task), void *data, struct vec *ready);
+                      bool (*is_done)(void *data, const struct plan_task *task), void *data,
+                      struct vec *ready);
 
 /* Signs that a task is not one atomic change, or that tasks cannot run beside each other; same form as problems. */
 void plan_lint(const struct plan *plan, const char *name, struct vec *warnings);

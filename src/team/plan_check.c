@@ -33,19 +33,22 @@ static void check_id(const struct plan *plan, size_t index, const char *name, st
     const struct plan_task *task = &plan->tasks[index];
 
     if (*task->id == '\0') {
-        plan_problem(problems, name, task->line, "the task has no id; write '- [ ] **T%zu** title'", index + 1);
+        plan_problem(problems, name, task->line, "the task has no id; write '- [ ] **T%zu** title'",
+                     index + 1);
         return;
     }
     if (!is_task_id(task->id)) {
-        plan_problem(problems, name, task->line,
-                     "'%.60s' is no task id; use a letter, then at most 31 letters, digits, '-' or '_' (T%zu)", task->id,
-                     index + 1);
+        plan_problem(
+            problems, name, task->line,
+            "'%.60s' is no task id; use a letter, then at most 31 letters, digits, '-' or '_' (T%zu)",
+            task->id, index + 1);
         return;
     }
     for (size_t i = 0; i < index; i++)
         if (strcasecmp(plan->tasks[i].id, task->id) == 0) { /* ids become names of folders */
-            plan_problem(problems, name, task->line, "%s is the id of the task on line %d already; give it another",
-                         task->id, plan->tasks[i].line);
+            plan_problem(problems, name, task->line,
+                         "%s is the id of the task on line %d already; give it another", task->id,
+                         plan->tasks[i].line);
             return;
         }
 }
@@ -69,20 +72,24 @@ static void check_path(const struct plan_task *task, const char *path, const cha
         plan_problem(problems, name, task->line, "%s: the file '%.200s' %s", task->id, path, why);
 }
 
-static void check_fields(const struct plan_task *task, const char *name, int max_task_files, struct vec *problems)
+static void check_fields(const struct plan_task *task, const char *name, int max_task_files,
+                         struct vec *problems)
 {
     if (*task->title == '\0')
-        plan_problem(problems, name, task->line, "%s has no title; say in one line what it changes", task->id);
+        plan_problem(problems, name, task->line, "%s has no title; say in one line what it changes",
+                     task->id);
     if (task->files.len == 0)
         plan_problem(problems, name, task->line,
-                     "%s names no files; add '- files: `path`, `path`' with all that it may change", task->id);
-    if (*task->accept == '\0')
-        plan_problem(problems, name, task->line,
-                     "%s has no acceptance check; add '- accept: ...' with a command that passes when it is done",
+                     "%s names no files; add '- files: `path`, `path`' with all that it may change",
                      task->id);
+    if (*task->accept == '\0')
+        plan_problem(
+            problems, name, task->line,
+            "%s has no acceptance check; add '- accept: ...' with a command that passes when it is done",
+            task->id);
     if (max_task_files > 0 && task->files.len > (size_t)max_task_files)
-        plan_problem(problems, name, task->line, "%s names %zu files, and %d are the most; split it", task->id,
-                     task->files.len, max_task_files);
+        plan_problem(problems, name, task->line, "%s names %zu files, and %d are the most; split it",
+                     task->id, task->files.len, max_task_files);
     for (size_t i = 0; i < task->files.len; i++)
         check_path(task, task->files.items[i], name, problems);
 }
@@ -103,12 +110,13 @@ static void check_needs(const struct plan *plan, const struct plan_task *task, c
         } else if (plan_find(plan, need) == NULL) {
             near = str_nearest(need, ids);
             if (near != NULL && !str_eq(near, task->id))
-                plan_problem(problems, name, task->line, "%s needs %.60s, and there is no such task; did you mean %s?",
-                             task->id, need, near);
+                plan_problem(problems, name, task->line,
+                             "%s needs %.60s, and there is no such task; did you mean %s?", task->id, need,
+                             near);
             else
                 plan_problem(problems, name, task->line,
-                             "%s needs %.60s, and there is no such task; name ids of this plan, or 'none'", task->id,
-                             need);
+                             "%s needs %.60s, and there is no such task; name ids of this plan, or 'none'",
+                             task->id, need);
         }
     }
     free(ids);
@@ -137,8 +145,8 @@ static bool find_cycle(const struct plan *plan, size_t index, unsigned char *col
             for (; k < path->len; k++)
                 buf_printf(&way, "%s -> ", ((const struct plan_task *)path->items[k])->id);
             buf_puts(&way, need->id);
-            plan_problem(problems, name, task->line, "the tasks need one another in a circle: %s; take one need out",
-                         way.data);
+            plan_problem(problems, name, task->line,
+                         "the tasks need one another in a circle: %s; take one need out", way.data);
             buf_free(&way);
             found = true;
         } else if (colour[need - plan->tasks] == 0) {
@@ -158,9 +166,11 @@ void plan_check(const struct plan *plan, const char *name, int max_task_files, s
     if (!plan->has_title)
         plan_problem(problems, name, 1, "no goal; begin with '# Plan: ' and the goal in one line");
     if (!plan->has_tasks_section)
-        plan_problem(problems, name, 1, "no tasks; add a heading '## Tasks' and below it '- [ ] **T1** title'");
+        plan_problem(problems, name, 1,
+                     "no tasks; add a heading '## Tasks' and below it '- [ ] **T1** title'");
     else if (plan->count == 0)
-        plan_problem(problems, name, plan->tasks_line, "no task; at least one '- [ ] **T1** title' is needed");
+        plan_problem(problems, name, plan->tasks_line,
+                     "no task; at least one '- [ ] **T1** title' is needed");
     for (size_t i = 0; i < plan->count; i++) {
         check_id(plan, i, name, problems);
         check_fields(&plan->tasks[i], name, max_task_files, problems);
@@ -189,29 +199,31 @@ static void lint_task(const struct plan_task *task, const char *name, struct vec
     struct str_list folders = {0};
 
     if (count_word(task->title, " and ") + count_word(task->title, "; ") >= 1)
-        plan_problem(warnings, name, task->line, "%s joins two changes by 'and'; make it two tasks if each can stand alone",
-                     task->id);
+        plan_problem(warnings, name, task->line,
+                     "%s joins two changes by 'and'; make it two tasks if each can stand alone", task->id);
     if (strlen(task->title) > 100)
-        plan_problem(warnings, name, task->line, "%s has a title of %zu bytes; a change that needs so many is rarely one",
-                     task->id, strlen(task->title));
+        plan_problem(warnings, name, task->line,
+                     "%s has a title of %zu bytes; a change that needs so many is rarely one", task->id,
+                     strlen(task->title));
     if (strchr(task->accept, '`') == NULL)
-        plan_problem(warnings, name, task->line, "%s has no command in its acceptance check; add one in backticks",
-                     task->id);
+        plan_problem(warnings, name, task->line,
+                     "%s has no command in its acceptance check; add one in backticks", task->id);
     for (size_t i = 0; i < task->files.len; i++) {
         const char *file = task->files.items[i];
         char *folder;
 
         if (glob_is_pattern(file) && strcspn(file, "*?[") == 0)
-            plan_problem(warnings, name, task->line, "%s may write '%s', which is nearly everything: nothing can run beside it",
-                         task->id, file);
+            plan_problem(warnings, name, task->line,
+                         "%s may write '%s', which is nearly everything: nothing can run beside it", task->id,
+                         file);
         folder = xstrndup(file, strcspn(file, "/"));
         if (!str_list_has(&folders, folder))
             str_list_add(&folders, folder);
         free(folder);
     }
     if (folders.len > 4)
-        plan_problem(warnings, name, task->line, "%s reaches into %zu top-level folders; split it by part", task->id,
-                     folders.len);
+        plan_problem(warnings, name, task->line, "%s reaches into %zu top-level folders; split it by part",
+                     task->id, folders.len);
     str_list_finish(&folders);
 }
 
@@ -240,7 +252,8 @@ void plan_lint(const struct plan *plan, const char *name, struct vec *warnings)
                         shared = task->files.items[f];
             if (shared != NULL)
                 plan_problem(warnings, name, task->line,
-                             "%s and %s both may write '%s', so they never run at the same time; part them or let one need "
+                             "%s and %s both may write '%s', so they never run at the same time; part them "
+                             "or let one need "
                              "the other",
                              other->id, task->id, shared);
         }

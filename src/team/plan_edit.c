@@ -129,8 +129,8 @@ void plan_text_append_log(struct buf *text, const char *line)
     *text = out;
 }
 
-static int edit_file(const char *path, bool (*edit)(struct buf *text, const char *a, bool b), const char *a, bool b,
-                     struct error *err)
+static int edit_file(const char *path, bool (*edit)(struct buf *text, const char *a, bool b), const char *a,
+                     bool b, struct error *err)
 {
     struct buf text = BUF_INIT;
     int rc = file_read(path, &text, PLAN_TEXT_MAX_BYTES, err);
@@ -298,8 +298,8 @@ static void join_log(const char *person, const char *engine, struct buf *out)
 }
 
 /* One block of all three; any may be NULL. Appends what stands. */
-static void join_block(const char *key, const char *base, const char *person, const char *engine, struct buf *out,
-                       struct vec *conflicts)
+static void join_block(const char *key, const char *base, const char *person, const char *engine,
+                       struct buf *out, struct vec *conflicts)
 {
     bool is_task = str_starts_with(key, "task ");
     char *b = base ? (is_task ? unticked(base) : xstrdup(base)) : NULL;

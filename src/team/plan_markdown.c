@@ -56,7 +56,8 @@ struct parser {
 };
 
 enum field { FIELD_FILES, FIELD_NEEDS, FIELD_ACCEPT, FIELD_ROLE, FIELD_ALLOW, FIELD_PRIORITY, FIELD_BUDGET };
-static const char *const field_names[] = {"files", "needs", "accept", "role", "allow", "priority", "budget", NULL};
+static const char *const field_names[] = {"files", "needs",    "accept", "role",
+                                          "allow", "priority", "budget", NULL};
 
 static int line_of(const struct parser *p, const char *at)
 {
@@ -115,7 +116,8 @@ static char *source_of(const struct parser *p, const struct range *r)
 static bool means_nothing(const char *value)
 {
     return *value == '\0' || strcasecmp(value, "none") == 0 || strcmp(value, "-") == 0 ||
-           strcmp(value, "\xe2\x80\x94") == 0 || strcasecmp(value, "n/a") == 0 || strcasecmp(value, "nothing") == 0;
+           strcmp(value, "\xe2\x80\x94") == 0 || strcasecmp(value, "n/a") == 0 ||
+           strcasecmp(value, "nothing") == 0;
 }
 
 /* Code spans if there are any, else words between commas and white space. */
@@ -174,8 +176,8 @@ static void take_priority(struct parser *p, const char *value, int line)
     if (str_to_int64(value, -1000, 1000, &number))
         p->task->priority = (int)number;
     else
-        plan_problem(p->problems, p->name, line, "priority '%s' is no whole number from -1000 to 1000 (nor high, low)",
-                     value);
+        plan_problem(p->problems, p->name, line,
+                     "priority '%s' is no whole number from -1000 to 1000 (nor high, low)", value);
 }
 
 /* "200000", "200k", "1.5M", with or without "tokens" behind. */
@@ -198,7 +200,8 @@ static void take_budget(struct parser *p, char *value, int line)
     if (str_to_double(word, &number) && number * factor >= 1 && number * factor <= 1e12)
         p->task->budget_tokens = (int64_t)(number * factor);
     else
-        plan_problem(p->problems, p->name, line, "budget '%s' is no number of tokens (200000 or 200k)", value);
+        plan_problem(p->problems, p->name, line, "budget '%s' is no number of tokens (200000 or 200k)",
+                     value);
 }
 
 static void take_value(struct parser *p, enum field field, char *value, int line)
@@ -274,7 +277,8 @@ static void end_field(struct parser *p)
             const char *near = str_nearest(name, field_names);
 
             if (near != NULL)
-                plan_problem(p->problems, p->name, line, "'%s' is no field of a task; did you mean '%s'?", name, near);
+                plan_problem(p->problems, p->name, line, "'%s' is no field of a task; did you mean '%s'?",
+                             name, near);
         } else if ((p->fields_seen & (1u << i)) != 0) {
             plan_problem(p->problems, p->name, line, "'%s' stands twice in this task; join the two", name);
         } else {
@@ -381,7 +385,7 @@ static void end_heading(struct parser *p)
     if (p->heading_level <= 2) {
         end_section(p, line_start ? line_start : p->text + p->n);
         p->section_body = line_end;
-        p->section = p->heading_level == 1 ? SECTION_NONE
+        p->section = p->heading_level == 1                 ? SECTION_NONE
                      : strcasecmp(title, "tasks") == 0     ? SECTION_TASKS
                      : strcasecmp(title, "decisions") == 0 ? SECTION_DECISIONS
                      : strcasecmp(title, "log") == 0       ? SECTION_LOG

@@ -56,7 +56,8 @@ static int set_up(void **state)
     top = path_join(root, "repo");
     setenv("XDG_STATE_HOME", root, 1);
     sh("git init -q -b main repo; cd repo; git config user.name U; git config user.email u@x;"
-       "printf '.env\\n' > .gitignore; echo a > f; mkdir sub; echo b > sub/g; git add -A; git commit -qm one");
+       "printf '.env\\n' > .gitignore; echo a > f; mkdir sub; echo b > sub/g; git add -A; git commit -qm "
+       "one");
     loop = loop_create();
     repo = git_repo_open(loop, top, &err);
     if (repo == NULL)
@@ -118,7 +119,8 @@ static void a_submodule_stays_as_it_is(void **state)
 
     (void)state;
     sh("git init -q lib; cd lib; git config user.name U; git config user.email u@x; echo l > l; git add l;"
-       "git commit -qm l; cd ../repo; git -c protocol.file.allow=always submodule --quiet add ../lib lib 2>/dev/null;"
+       "git commit -qm l; cd ../repo; git -c protocol.file.allow=always submodule --quiet add ../lib lib "
+       "2>/dev/null;"
        "git commit -qm sub");
     free(head);
     must(git_head(repo, &head, &branch, &err), &err);

@@ -136,13 +136,15 @@ static void plan_rejects_duplicate_and_bad_ids(void **state)
 static void plan_rejects_unknown_needs_and_cycles(void **state)
 {
     (void)state;
-    expect_problem(HEAD "- [ ] **parse** a\n  - needs: prase, x\n" FIELDS("a") "- [ ] **prose1** b\n" FIELDS("b"),
+    expect_problem(HEAD
+                   "- [ ] **parse** a\n  - needs: prase, x\n" FIELDS("a") "- [ ] **prose1** b\n" FIELDS("b"),
                    "parse needs x, and there is no such task; name ids");
     expect_problem(HEAD "- [ ] **T1** a\n  - needs: lexr\n" FIELDS("a") "- [ ] **lexer** b\n" FIELDS("b"),
                    "did you mean lexer?");
     expect_problem(HEAD "- [ ] **T1** a\n  - needs: T1\n" FIELDS("a"), "T1 needs itself");
-    expect_problem(HEAD "- [ ] **T1** a\n  - needs: T3\n" FIELDS("a") "- [ ] **T2** b\n  - needs: T1\n" FIELDS("b")
-                       "- [ ] **T3** c\n  - needs: T2\n" FIELDS("c"),
+    expect_problem(HEAD
+                   "- [ ] **T1** a\n  - needs: T3\n" FIELDS("a") "- [ ] **T2** b\n  - needs: T1\n" FIELDS(
+                       "b") "- [ ] **T3** c\n  - needs: T2\n" FIELDS("c"),
                    "in a circle: T1 -> T3 -> T2 -> T1");
 }
 
@@ -156,7 +158,8 @@ static void plan_rejects_files_outside_and_missing_fields(void **state)
     expect_problem(HEAD "- [ ] **T1** a\n" FIELDS("a/../../b"), "'a/../../b' is no plain path");
     expect_problem(HEAD "- [ ] **T1** a\n" FIELDS(".git/hooks/x"), "belongs to git");
     expect_problem(HEAD "- [ ] **T1** a\n" FIELDS("."), "T1: the file '.'");
-    expect_problem_within(HEAD "- [ ] **T1** a\n  - files: a, b, c\n  - accept: `x`\n", 2, "names 3 files, and 2");
+    expect_problem_within(HEAD "- [ ] **T1** a\n  - files: a, b, c\n  - accept: `x`\n", 2,
+                          "names 3 files, and 2");
 }
 
 static void plan_points_at_misspelt_fields(void **state)
@@ -207,7 +210,8 @@ static void plan_survives_hostile_text(void **state)
 static void a_heading_inside_a_task_is_no_section(void **state)
 {
     (void)state;
-    expect_problem(HEAD "- [x] **T1** a\n  - files: `a`\n  - \n    ## Decisions\n- [ ] **T2** b\n" FIELDS("b"),
+    expect_problem(HEAD
+                   "- [x] **T1** a\n  - files: `a`\n  - \n    ## Decisions\n- [ ] **T2** b\n" FIELDS("b"),
                    "T1 has no acceptance check");
 }
 
@@ -220,10 +224,16 @@ static void ready_tasks_have_their_needs_and_do_not_overlap(void **state)
 {
     struct vec problems = {0};
     struct vec ready = {0};
-    struct plan *plan = load(HEAD "- [ ] **A** a\n" FIELDS("src/**") "- [ ] **B** b\n" FIELDS("src/x.c")
-                                  "- [ ] **C** c\n  - needs: A\n" FIELDS("doc") "- [ ] **D** d\n" FIELDS("lib")
-                                  "- [ ] **E** e\n  - priority: 2\n" FIELDS("test"),
-                             0, &problems);
+    struct plan *plan = load(
+        HEAD "- [ ] **A** a\n" FIELDS("src/**") "- [ ] **B** b\n" FIELDS(
+            "src/x.c") "- [ ] **C** c\n  - needs: A\n" FIELDS("doc") "- [ ] **D** d\n" FIELDS("lib") "- [ ] "
+                                                                                                     "**E** "
+                                                                                                     "e\n  - "
+                                                                                                     "priorit"
+                                                                                                     "y: "
+                                                                                                     "2"
+                                                                                                     "\n" FIELDS("test"),
+        0, &problems);
 
     (void)state;
     assert_non_null(plan);
@@ -244,11 +254,13 @@ static void lint_says_when_a_task_is_not_atomic(void **state)
 {
     struct vec problems = {0};
     struct vec warnings = {0};
-    struct plan *plan = load(HEAD "- [ ] **A** Add the parser and rewrite the docs\n  - files: a/x, b/x, c/x, d/x, e/x\n"
-                                  "  - accept: it works\n- [ ] **B** b\n" FIELDS("a/x") "- [ ] **C** c\n" FIELDS("**"),
-                             0, &problems);
-    static const char *const expected[] = {"A joins two changes", "A has no command", "A reaches into 5 top-level",
-                                           "A and B both may write 'a/x'", "C may write '**'"};
+    struct plan *plan =
+        load(HEAD "- [ ] **A** Add the parser and rewrite the docs\n  - files: a/x, b/x, c/x, d/x, e/x\n"
+                  "  - accept: it works\n- [ ] **B** b\n" FIELDS("a/x") "- [ ] **C** c\n" FIELDS("**"),
+             0, &problems);
+    static const char *const expected[] = {"A joins two changes", "A has no command",
+                                           "A reaches into 5 top-level", "A and B both may write 'a/x'",
+                                           "C may write '**'"};
 
     (void)state;
     assert_non_null(plan);
@@ -330,21 +342,23 @@ static void joining_keeps_both_sides_and_the_person_wins(void **state)
 
     (void)state;
     /* The engine ticks T1 and logs; the person rewords T1, adds T3 and a decision. */
-    plan_text_merge(base, HEAD "- [ ] **T1** one, better\n" FIELDS("a") T2 "- [ ] **T3** three\n" FIELDS("c")
-                              "## Decisions\nd\ne\n## Log\n- a\n- by hand\n",
-                    HEAD "- [x] **T1** one\n" FIELDS("a") T2 "## Decisions\nd\n## Log\n- a\n- merged T1\n", &out,
-                    &conflicts);
-    assert_string_equal(out.data, HEAD "- [x] **T1** one, better\n" FIELDS("a") T2 "- [ ] **T3** three\n" FIELDS("c")
-                                      "## Decisions\nd\ne\n## Log\n- a\n- by hand\n- merged T1\n");
+    plan_text_merge(base,
+                    HEAD "- [ ] **T1** one, better\n" FIELDS("a") T2
+                    "- [ ] **T3** three\n" FIELDS("c") "## Decisions\nd\ne\n## Log\n- a\n- by hand\n",
+                    HEAD "- [x] **T1** one\n" FIELDS("a") T2 "## Decisions\nd\n## Log\n- a\n- merged T1\n",
+                    &out, &conflicts);
+    assert_string_equal(
+        out.data, HEAD "- [x] **T1** one, better\n" FIELDS("a") T2
+        "- [ ] **T3** three\n" FIELDS("c") "## Decisions\nd\ne\n## Log\n- a\n- by hand\n- merged T1\n");
     assert_int_equal(conflicts.len, 0);
     buf_clear(&out);
     /* Both reword T2; the engine adds T4; the person drops T1. */
     plan_text_merge(base, HEAD "- [ ] **T2** by hand\n" FIELDS("b") "## Decisions\nd\n## Log\n- a\n",
-                    HEAD T1 "- [ ] **T2** by run\n" FIELDS("b") "- [ ] **T4** four\n" FIELDS("d")
-                            "## Decisions\nd\n## Log\n- a\n",
+                    HEAD T1 "- [ ] **T2** by run\n" FIELDS("b") "- [ ] **T4** four\n" FIELDS(
+                        "d") "## Decisions\nd\n## Log\n- a\n",
                     &out, &conflicts);
-    assert_string_equal(out.data, HEAD "- [ ] **T2** by hand\n" FIELDS("b") "- [ ] **T4** four\n" FIELDS("d")
-                                      "## Decisions\nd\n## Log\n- a\n");
+    assert_string_equal(out.data, HEAD "- [ ] **T2** by hand\n" FIELDS("b") "- [ ] **T4** four\n" FIELDS(
+                                      "d") "## Decisions\nd\n## Log\n- a\n");
     assert_int_equal(conflicts.len, 1);
     assert_non_null(strstr(conflicts.items[0], "task T2: changed by hand and by the run"));
     free_strings(&conflicts);
