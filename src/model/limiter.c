@@ -24,13 +24,14 @@
 #define WINDOW_MAX             4096.0
 #define RATE_MIN               0.02 /* one request in 50 s */
 #define RATE_MAX               10000.0
-#define RATE_GROWTH_PER_S      0.02
+#define RATE_GROWTH_PER_S      0.02 /* in the first second after a step back, more with each further one */
+#define RATE_GROWTH_MAX_PER_S  0.25
 #define RATE_FAST_GROWTH_PER_S 0.5 /* until the second 429 shows the bound from above */
 #define RATE_STEP_BACK         0.93
 #define RATE_STEP_LEAST        0.985
 #define RATE_STEP_MOST         0.85
 #define RATE_MARGIN            0.98
-#define LATE_TIMER_US          3000 /* made up for by the next request */
+#define LATE_MAX_US            50000 /* lateness of timers that the next requests make up for */
 #define ACCEPTED_KEPT          64
 #define MEASURE_SPAN_US        10000000
 #define PAUSE_BASE_MS          500
@@ -237,14 +238,17 @@ static size_t pick(const struct limiter *l)
 
 static void grow_rate(struct limiter *l, int64_t now)
 {
-    double seconds = (double)(now - l->rate_grown_us) / 1e6;
+    double seconds = (double)(now - l->rate_grown_us) / 1e6, growth;
 
     if (l->rate <= 0 || seconds < 0.1)
         return;
     if (l->rate_was_short) {
         if (seconds > 1)
             seconds = 1;
-        l->rate *= 1 + seconds * (l->rate_grows_fast ? RATE_FAST_GROWTH_PER_S : RATE_GROWTH_PER_S);
+        growth = RATE_GROWTH_PER_S * (1 + (double)(now - l->reduced_us) / 1e6);
+        if (growth > RATE_GROWTH_MAX_PER_S)
+            growth = RATE_GROWTH_MAX_PER_S;
+        l->rate *= 1 + seconds * (l->rate_grows_fast ? RATE_FAST_GROWTH_PER_S : growth);
         if (l->rate > RATE_MAX)
             l->rate = RATE_MAX;
     }
@@ -283,9 +287,12 @@ static void pump(struct limiter *l)
         l->sequence++;
         if (slot->thread != NULL)
             slot->thread->last_admission = l->sequence;
-        if (l->rate > 0)
-            l->next_send_us =
-                (l->next_send_us > now - LATE_TIMER_US ? l->next_send_us : now) + (int64_t)(1e6 / l->rate);
+        if (l->rate > 0) {
+            int64_t step_us = (int64_t)(1e6 / l->rate);
+            int64_t late_us = step_us < LATE_MAX_US ? step_us : LATE_MAX_US;
+
+            l->next_send_us = (l->next_send_us > now - late_us ? l->next_send_us : now) + step_us;
+        }
         vec_push(&admitted, slot);
     }
     /* A callback may release slots, its own or others. */

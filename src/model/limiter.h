@@ -5,7 +5,7 @@
  *   window  requests in flight. Doubles each round trip until the first congestion, then grows by one a round
  *           trip; halves on 429, 503, 529 and "overloaded" (once for all requests that were under way).
  *   rate    requests a second; unknown (no bound) until the first 429. Then it is what the service was seen
- *           to let through; it grows by a few percent a second while requests wait for it, and steps back at
+ *           to let through; it grows while requests wait for it, the faster the longer it went well, and steps back at
  *           the next 429.
  *
  * Retry-After and exhausted rate-limit headers stop all requests until the time they name; without a name the

@@ -173,9 +173,10 @@ static void what_was_learnt_is_kept(void **state)
 
 /* --- A rate limit under load -------------------------------------------------------------------------- */
 
-#define THREADS       16
+#define THREADS       8
 #define REQUESTS_EACH 20
-#define RATE          50
+#define RATE          25
+#define BURST         3
 
 struct crowd;
 struct member {
@@ -229,7 +230,8 @@ static void start_next(struct member *m)
 static void a_rate_limit_is_found_and_kept(void **state)
 {
     char *script = xasprintf(
-        "{\"limits\":{\"requests_per_second\":%d},\"rules\":[{\"reply\":{\"message\":\"x\"}}]}", RATE);
+        "{\"limits\":{\"requests_per_second\":%d,\"burst\":%d},\"rules\":[{\"reply\":{\"message\":\"x\"}}]}",
+        RATE, BURST);
     struct crowd c = {0};
     struct error err = {0};
     int64_t start, elapsed, refused, total;
