@@ -147,9 +147,15 @@ json_t *template_expand_node(const struct yaml_node *node, const struct expr_sco
     json = node->kind == YAML_SEQUENCE ? json_array() : json_object();
     for (size_t i = 0; i < node->len; i += node->kind == YAML_SEQUENCE ? 1 : 2) {
         if (node->kind == YAML_SEQUENCE) {
-            item = template_expand_node(node->items[i], scope, file, err);
-            if (item != NULL)
+            const struct yaml_node *from = node->items[i];
+            item = template_expand_node(from, scope, file, err);
+            /* An expression that comes to a list adds its items, not itself. */
+            if (json_is_array(item) && from->kind == YAML_SCALAR) {
+                json_array_extend(json, item);
+                json_decref(item);
+            } else if (item != NULL) {
                 json_array_append_new(json, item);
+            }
         } else {
             char *key = template_expand_text(node->items[i]->text, scope, err);
             item = key != NULL ? template_expand_node(node->items[i + 1], scope, file, err) : NULL;

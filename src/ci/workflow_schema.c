@@ -312,8 +312,8 @@ static int check(const struct checker *c, const struct yaml_node *node, const st
             return fail(c, node, "A sequence was not expected");
         for (size_t i = 0; i < node->len; i++) {
             const struct yaml_node *item = node->items[i];
-            if (rule->child[0].key[0] == '*') {
-                if (check(c, item, rule->child, place) < 0)
+            if (rule->child[0].key[0] == '*' || (rule->shape & MAP) != 0) {
+                if (check(c, item, rule->child[0].key[0] == '*' ? rule->child : text_items, place) < 0)
                     return -1;
             } else if (item->kind != YAML_MAPPING) {
                 return item->kind == YAML_SCALAR ? unexpected(c, item)
