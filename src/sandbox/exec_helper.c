@@ -40,12 +40,35 @@ static void add_limit(struct str_list *out, const char *name, int64_t value)
         str_list_take(out, xasprintf("--%s=%lld", name, (long long)value));
 }
 
+/* The small helper beside this program (build folder) or in ../libexec/cadre (installed); else this program itself. */
+static char *helper_program(void)
+{
+    static const char *const places[] = {"cadre-exec", "../libexec/cadre/cadre-exec"};
+    char *self = path_self_executable();
+    char *folder = path_dirname(self);
+    char *found = NULL;
+
+    for (size_t i = 0; i < 2 && found == NULL; i++) {
+        char *path = path_join(folder, places[i]);
+
+        if (access(path, X_OK) == 0)
+            found = path;
+        else
+            free(path);
+    }
+    free(folder);
+    if (found == NULL)
+        return self;
+    free(self);
+    return found;
+}
+
 int sandbox_wrap(const struct sandbox_policy *policy, const char *const *argv, struct str_list *out,
                  struct error *err)
 {
     if (argv[0] == NULL)
         return error_set(err, ERROR_USAGE, "no command to run");
-    str_list_take(out, path_self_executable());
+    str_list_take(out, helper_program());
     str_list_add(out, SANDBOX_HELPER_NAME);
     str_list_take(out, xasprintf("--mode=%d", (int)policy->mode));
     str_list_take(out, xasprintf("--cwd=%s", policy->cwd));
