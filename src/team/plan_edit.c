@@ -118,7 +118,7 @@ void plan_text_append_log(struct buf *text, const char *line)
             buf_putc(&out, '\n');
     }
     buf_puts(&out, "- ");
-    for (; line[n] != '\0' && n < LOG_LINE_MAX; n++)
+    for (; n < LOG_LINE_MAX && line[n] != '\0'; n++)
         buf_putc(&out, iscntrl((unsigned char)line[n]) ? ' ' : line[n]);
     buf_putc(&out, '\n');
     had_blank = end < text->len;
