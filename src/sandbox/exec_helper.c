@@ -330,8 +330,9 @@ int sandbox_exec_helper_main(int argc, char **argv)
             return rc;
     }
     (void)execvp(r.argv[0], r.argv);
+    rc = errno == ENOENT ? 127 : SANDBOX_EXIT_CODE;
     fprintf(stderr, "%s: %s\n", r.argv[0], strerror(errno));
-    return errno == ENOENT ? 127 : SANDBOX_EXIT_CODE;
+    _exit(rc); /* nothing that runs at exit (a leak check, say) works in the box */
 }
 
 /* --- What there is ------------------------------------------------------------------------------------------------- */

@@ -1,0 +1,44 @@
+#!/usr/bin/env bash
+# `cadre exec`: one thread, its tools, its events.
+. "$(dirname "$0")/lib.sh"
+mkdir "$SCRATCH/w" && cd "$SCRATCH/w" && git init -q . || exit 1
+cat >"$SCRATCH/s.json" <<'EOF'
+{"rules": [
+ {"match": {"turn": 0}, "reply": {"tool_calls": [
+   {"name": "exec_command", "arguments": {"cmd": "echo out; exit 3"}},
+   {"name": "apply_patch", "input": "*** Begin Patch\n*** Add File: made.txt\n+x\n*** End Patch"},
+   {"name": "update_plan", "arguments": {"plan": [{"step": "one", "status": "completed"}]}}]}},
+ {"match": {"turn": 1}, "reply": {"tool_calls": [
+   {"name": "exec_command", "arguments": {"cmd": "apply_patch <<'P'\n*** Begin Patch\n*** Add File: heredoc.txt\n+y\n*** End Patch\nP"}},
+   {"name": "shell", "arguments": {"command": ["sh", "-c", "echo shell"]}},
+   {"name": "no_such_tool", "arguments": {}},
+   {"name": "exec_command", "arguments": "{broken"},
+   {"name": "apply_patch", "input": "*** Begin Patch\n*** Add File: ../out.txt\n+x\n*** End Patch"},
+   {"name": "exec_command", "arguments": {"cmd": "git commit --allow-empty -m x"}}]}},
+ {"match": {"turn": 2}, "reply": {"tool_calls": [
+   {"name": "exec_command", "arguments": {"cmd": "read line; echo got $line; sleep 30", "tty": true, "yield_time_ms": 300}}]}},
+ {"match": {"turn": 3}, "reply": {"tool_calls": [
+   {"name": "write_stdin", "arguments": {"session_id": 1003, "chars": "hello\n", "yield_time_ms": 500}},
+   {"name": "exec_command", "arguments": {"cmd": "yes line | head -n 200000", "max_output_tokens": 100}}]}},
+ {"match": {}, "reply": {"message": "All done."}}]}
+EOF
+start_mock "$SCRATCH/s.json"
+"$CADRE" exec --json go >"$SCRATCH/out" 2>"$SCRATCH/err"
+ok exec_ends_well is "$?" 0
+item() { jq -r "select(.type==\"item.completed\").item | $1" "$SCRATCH/out"; }
+ok events_are_those_of_codex is "$(jq -r .type "$SCRATCH/out" | sort -u | tr '\n' ' ')" "item.completed item.started thread.closed thread.started turn.completed turn.started "
+ok a_command_has_output_and_exit_code is "$(item 'select(.command=="echo out; exit 3").exit_code')" 3
+ok a_patch_is_applied is "$(cat made.txt)" x
+ok a_patch_in_a_shell_command_is_applied is "$(cat heredoc.txt)" y
+ok a_file_change_names_its_files is "$(item 'select(.type=="file_change").changes[0].path // empty' | head -n 1)" made.txt
+ok a_plan_is_a_todo_list is "$(item 'select(.type=="todo_list").items[0].completed')" true
+ok an_unknown_tool_is_answered has "$SCRATCH/out" "there is no tool"
+ok broken_arguments_are_answered has "$SCRATCH/out" "not valid JSON"
+ok a_patch_that_leads_out_is_refused test ! -e "$SCRATCH/out.txt"
+ok git_commit_is_refused_with_advice has "$SCRATCH/out" "the engine commits"
+ok a_session_goes_on has "$SCRATCH/out" "got hello"
+ok long_output_is_cut_in_the_middle has "$SCRATCH/out" "tokens left out"
+ok no_command_survives_the_thread is "$(pgrep -f 'sleep 3[0]' | wc -l)" 0
+"$CADRE" exec go >"$SCRATCH/plain" 2>/dev/null
+ok plain_output_is_the_last_message is "$(cat "$SCRATCH/plain")" "All done."
+ok the_key_is_nowhere is "$(grep -rl test-key "$XDG_STATE_HOME" "$SCRATCH/out" 2>/dev/null | wc -l)" 0
