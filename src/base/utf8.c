@@ -105,7 +105,7 @@ size_t utf8_floor(const char *p, size_t n, size_t wanted)
 
     if (i == n)
         return n;
-    for (size_t back = 0; back < 4 && i > back; back++)
+    for (size_t back = 0; back < 4 && back <= i; back++)
         if (((unsigned char)p[i - back] & 0xc0) != 0x80)
             return i - back;
     return i;
