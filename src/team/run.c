@@ -238,6 +238,23 @@ static char *latest_run(const struct run *run, struct error *err)
     return found;
 }
 
+/* Removes what worktrees the run has; what was committed in them is in git. The plan is kept. */
+static int remove_worktrees(struct run *run, struct error *err)
+{
+    char *folder = path_join(run->dir, "worktrees");
+    struct str_list paths = {0};
+    int rc = worktree_prune(run->repo, err);
+
+    if (rc == 0)
+        rc = worktree_list_below(run->repo, folder, &paths, err);
+    for (size_t i = 0; i < paths.len && rc == 0; i++)
+        if (strcmp(path_basename(paths.items[i]), "integration") != 0)
+            rc = worktree_remove(run->repo, paths.items[i], err);
+    str_list_finish(&paths);
+    free(folder);
+    return rc;
+}
+
 static int resume(struct run *run, struct error *err)
 {
     char *id = run->options.run_id != NULL ? run_dir_find(run->options.run_id, err) : latest_run(run, err);
@@ -262,9 +279,11 @@ static int resume(struct run *run, struct error *err)
         return -1;
     budget_restore(run->budget, &run->spent);
     run_emit(run, json_pack("{s:s, s:s}", "type", "run.resumed", "state", run_phase_name(run->phase)));
-    if (worktree_prune(run->repo, err) < 0 || open_integration(run, err) < 0)
+    /* A killed run leaves processes, worktrees of its attempts, and perhaps a branch that lags behind the journal. */
+    process_kill_marked(run->id);
+    if (remove_worktrees(run, err) < 0 || git_branch_set(run->repo, run->branch, run->verified, NULL, err) < 0)
         return -1;
-    return 0;
+    return open_integration(run, err);
 }
 
 static int enter_phase(struct run *run, enum run_phase phase, struct error *err)
