@@ -40,6 +40,7 @@ struct office {
     struct price_table *prices;
     char *rollout_dir;
     char *state_dir;
+    char *replay_url;
     int default_turn_seconds;
 };
 
@@ -98,6 +99,7 @@ struct office *office_create(const struct office_options *options, struct error 
     office->prices = price_table_load(options->config);
     office->rollout_dir = xstrdup(options->rollout_dir);
     office->state_dir = xstrdup(options->state_dir);
+    office->replay_url = xstrdup(options->replay_url);
     office->default_turn_seconds = (int)settings.agents.job_max_runtime_seconds;
     run_settings_finish(&settings);
     return office;
@@ -113,6 +115,7 @@ void office_destroy(struct office *office)
     price_table_destroy(office->prices);
     free(office->rollout_dir);
     free(office->state_dir);
+    free(office->replay_url);
     free(office);
 }
 
@@ -146,6 +149,23 @@ static void set_up_provider(struct office *office, struct provider *provider)
     free(home);
 }
 
+/* The recorded traffic answers in the provider's place: no key is read, no command for one is run. */
+static void point_to_replay(struct provider_config *pc, const char *url)
+{
+    free(pc->base_url);
+    pc->base_url = xstrdup(url);
+    FREE_NULL(pc->env_key);
+    FREE_NULL(pc->bearer_token);
+    FREE_NULL(pc->auth_command);
+    name_values_free(pc->env_http_headers, pc->env_http_header_count);
+    pc->env_http_headers = NULL;
+    pc->env_http_header_count = 0;
+    name_values_free(pc->http_headers, pc->http_header_count);
+    pc->http_headers = NULL;
+    pc->http_header_count = 0;
+    pc->requires_openai_auth = false;
+}
+
 /* The provider of a role (its file may name another than the configuration), made once. */
 static struct provider *find_provider(struct office *office, const struct role *role, struct error *err)
 {
@@ -159,6 +179,8 @@ static struct provider *find_provider(struct office *office, const struct role *
     pc = provider_config_get(office->options.config, id, err);
     if (pc == NULL)
         return NULL;
+    if (office->replay_url != NULL)
+        point_to_replay(pc, office->replay_url);
     provider = provider_create(office->options.loop, pc);
     if (provider_check_auth(provider, err) == 0) {
         set_up_provider(office, provider);

@@ -35,6 +35,7 @@ struct office_options {
     struct role_registry *roles;  /* borrowed */
     struct budget *budget;        /* borrowed, may be NULL */
     struct cassette_recorder *recorder; /* keeps all model traffic; borrowed, may be NULL */
+    const char *replay_url;       /* every provider is asked here instead, without a key; NULL: as configured */
     const char *rollout_dir;      /* "<run>/rollouts"; NULL: no rollouts */
     const char *state_dir;        /* hidden from every agent: the run's folder */
     /* Every event of every thread with thread, role, task and attempt added. */

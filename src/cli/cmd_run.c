@@ -10,6 +10,7 @@
 #include "config/config.h"
 #include "config/role.h"
 #include "io/fiber.h"
+#include "model/cassette.h"
 #include "team/run.h"
 #include "ui/live_view.h"
 #include "ui/table.h"
@@ -32,12 +33,16 @@ static const struct option_spec run_options_table[] = {
     {"file", 'f', "FILE", "read the goal from FILE (- for standard input)", false},
     {"dry-run", 0, NULL, "stop after a valid plan", false},
     {"no-merge", 0, NULL, "leave the result on its integration branch", false},
+    {"record", 0, "FILE", "keep all model traffic in the cassette FILE", false},
+    {"replay", 0, "FILE", "play a cassette in place of every model", false},
     LIMIT_OPTIONS,
     {0},
 };
 
 static const struct option_spec resume_options_table[] = {
     {"no-merge", 0, NULL, "leave the result on its integration branch", false},
+    {"record", 0, "FILE", "go on with the cassette FILE of this run", false},
+    {"replay", 0, "FILE", "play a cassette in place of every model", false},
     LIMIT_OPTIONS,
     {0},
 };
@@ -102,6 +107,20 @@ static char *read_goal(const struct cli_args *args, struct error *err)
     return goal;
 }
 
+/* The goal that the cassette PATH was recorded with. */
+static char *recorded_goal(const char *path, struct error *err)
+{
+    struct cassette_head head = {0};
+    char *goal = NULL;
+
+    if (cassette_read_head(path, &head, err) == 0 && head.goal == NULL)
+        error_set_at(err, ERROR_CONFIG, path, 1, 0, "names no goal; give the goal as an argument");
+    else
+        goal = xstrdup(head.goal);
+    cassette_head_finish(&head);
+    return goal;
+}
+
 static bool read_limits(const struct cli_args *args, struct run_options *o, struct error *err)
 {
     int64_t batches;
@@ -149,6 +168,12 @@ static int execute(struct cli_context *ctx, const struct cli_args *args, struct 
 
     if (!read_limits(args, o, &err))
         goto out;
+    o->record_path = cli_option(args, "record");
+    o->replay_path = cli_option(args, "replay");
+    if (o->record_path != NULL && o->replay_path != NULL) {
+        error_set(&err, ERROR_USAGE, "--record and --replay exclude each other");
+        goto out;
+    }
     config = cli_load_config(ctx, &err);
     if (config == NULL)
         goto out;
@@ -177,7 +202,9 @@ static int run_main(struct cli_context *ctx, const struct cli_args *args)
 {
     struct error err = {0};
     struct run_options o = {.dry_run = cli_flag(args, "dry-run")};
-    char *goal = read_goal(args, &err);
+    bool is_goal_recorded =
+        cli_option(args, "replay") != NULL && args->positionals.len == 0 && cli_option(args, "file") == NULL;
+    char *goal = is_goal_recorded ? recorded_goal(cli_option(args, "replay"), &err) : read_goal(args, &err);
     int exit_code;
 
     if (goal == NULL)
@@ -204,7 +231,9 @@ const struct command command_run = {
                "Your checkout is touched only by that last merge, and only if it is clean.",
     .example = "cadre run \"make the failing date tests pass\"\n"
                "cadre run --no-merge --max-cost 5 -f goal.md\n"
-               "cadre run --json - < goal.md",
+               "cadre run --json - < goal.md\n"
+               "cadre run --record team.cassette \"mend the parser\"\n"
+               "cadre run --replay team.cassette",
     .options = run_options_table,
     .min_positionals = 0,
     .max_positionals = -1,

@@ -27,6 +27,7 @@ struct git_repo {
     struct str_list overrides; /* "-c", "key=value", ... */
     struct stat config_seen;   /* the configuration file that the overrides answer */
     bool is_reading_config;
+    int64_t date_s;            /* of commits; 0: now */
     struct vec writers;        /* fibers that wait for their turn; the first one has it */
 };
 
@@ -105,7 +106,7 @@ static char *absolute_path(void)
 
 static void build_env(const struct git_repo *repo, const char *const *extra, struct str_list *env)
 {
-    long long now = clock_wall_ms() / 1000;
+    long long now = repo->date_s > 0 ? repo->date_s : clock_wall_ms() / 1000;
 
     for (char **e = environ; *e != NULL; e++)
         if (!str_starts_with(*e, "GIT_") && !str_starts_with(*e, "LC_ALL=") && !str_starts_with(*e, "LANGUAGE=") &&
@@ -127,8 +128,8 @@ static void build_env(const struct git_repo *repo, const char *const *extra, str
         str_list_take(env, xasprintf("GIT_AUTHOR_EMAIL=%s", repo->identity_email));
         str_list_take(env, xasprintf("GIT_COMMITTER_EMAIL=%s", repo->identity_email));
     }
-    str_list_take(env, xasprintf("GIT_AUTHOR_DATE=%lld +0000", now));
-    str_list_take(env, xasprintf("GIT_COMMITTER_DATE=%lld +0000", now));
+    str_list_take(env, xasprintf("GIT_AUTHOR_DATE=@%lld +0000", now));
+    str_list_take(env, xasprintf("GIT_COMMITTER_DATE=@%lld +0000", now));
     for (; extra != NULL && *extra != NULL; extra++)
         str_list_add(env, *extra);
 }
@@ -350,6 +351,11 @@ out:
         return NULL;
     }
     return repo;
+}
+
+void git_repo_set_date(struct git_repo *repo, int64_t seconds)
+{
+    repo->date_s = seconds;
 }
 
 void git_repo_close(struct git_repo *repo)

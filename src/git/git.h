@@ -14,12 +14,16 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 struct loop;
 struct git_repo;
 
 /* Opens the repository that DIRECTORY is in. ERROR_REPOSITORY: no repository, bare, no commit yet, no git. */
 struct git_repo *git_repo_open(struct loop *loop, const char *directory, struct error *err);
+/* Commits made from now on carry this time (seconds since the epoch) instead of the clock's; 0: the clock's again. */
+void git_repo_set_date(struct git_repo *repo, int64_t seconds);
+
 void git_repo_close(struct git_repo *repo); /* NULL is fine */
 const char *git_repo_toplevel(const struct git_repo *repo);
 const char *git_repo_common_dir(const struct git_repo *repo); /* absolute ".git" */

@@ -16,6 +16,7 @@
 
 #define CASSETTE_MAX_BYTES ((size_t)512 << 20)
 #define SECRET_MIN_BYTES   16
+#define CHUNK_ID           "Chunk ID: "
 
 struct cassette_recorder {
     char *path;
@@ -72,16 +73,35 @@ static char *clean(const char *text, const char *cwd, char *(*redact)(const char
     return buf_take(&out);
 }
 
+/* The length of an absolute path's folders, the last slash included; 0 when it has none but the root. */
+static size_t folders_length(const char *path)
+{
+    size_t n = 0;
+
+    for (size_t i = 1; is_token_char(path[i]) || path[i] == '/' || path[i] == '+' || path[i] == '@'; i++)
+        if (path[i] == '/')
+            n = i + 1;
+    return n;
+}
+
 char *cassette_normalize(const char *text, const char *cwd)
 {
     struct buf out = BUF_INIT;
     char *cleaned = clean(text, cwd, NULL);
 
     for (const char *p = cleaned; *p != '\0';) {
+        bool begins_word = p == cleaned || (!is_token_char(p[-1]) && p[-1] != '}');
+        size_t folders = *p == '/' && begins_word ? folders_length(p) : 0;
         size_t hex = strspn(p, "0123456789abcdef"), digits = strspn(p, "0123456789");
         bool has_digit = strcspn(p, "0123456789") < hex;
 
-        if (hex >= 7 && has_digit) { /* a hash, an id */
+        if (str_starts_with(p, CHUNK_ID)) { /* of a command's output, drawn anew each time */
+            p += sizeof CHUNK_ID - 1;
+            p += strspn(p, "abcdefghijklmnopqrstuvwxyz0123456789");
+        } else if (folders > 0) { /* another machine, another scratch folder */
+            buf_puts(&out, "/~/");
+            p += folders;
+        } else if (hex >= 7 && has_digit) { /* a hash, an id */
             buf_putc(&out, '#');
             p += hex;
         } else if (digits > 0) {
@@ -97,18 +117,61 @@ char *cassette_normalize(const char *text, const char *cwd)
 
 /* --- Recording ---------------------------------------------------------------------------------------- */
 
-struct cassette_recorder *cassette_recorder_create(const char *path, char *(*redact)(const char *text),
-                                                   struct error *err)
+void cassette_head_finish(struct cassette_head *head)
 {
-    static const char head[] = "{\"cadre_cassette\":1}\n";
-    struct cassette_recorder *recorder;
+    free(head->run);
+    free(head->base);
+    free(head->goal);
+    *head = (struct cassette_head){0};
+}
 
-    if (file_write(path, head, sizeof head - 1, 0600, err) < 0)
-        return NULL;
-    recorder = xcalloc(1, sizeof *recorder);
+static struct cassette_recorder *make_recorder(const char *path, char *(*redact)(const char *text))
+{
+    struct cassette_recorder *recorder = xcalloc(1, sizeof *recorder);
+
     recorder->path = xstrdup(path);
     recorder->redact = redact;
     return recorder;
+}
+
+struct cassette_recorder *cassette_recorder_create(const char *path, const struct cassette_head *head,
+                                                   char *(*redact)(const char *text), struct error *err)
+{
+    struct buf line = BUF_INIT;
+    struct json_writer w = {.out = &line};
+    char *goal = head != NULL && head->goal != NULL ? clean(head->goal, NULL, redact) : NULL;
+    int rc;
+
+    jw_object_begin(&w);
+    jw_pair_int(&w, "cadre_cassette", 1);
+    if (head != NULL) {
+        jw_pair_string(&w, "run", head->run);
+        jw_pair_string(&w, "base", head->base);
+        jw_pair_string(&w, "goal", goal);
+        jw_pair_int(&w, "started_s", head->started_s);
+    }
+    jw_object_end(&w);
+    buf_putc(&line, '\n');
+    rc = file_write(path, line.data, line.len, 0600, err);
+    buf_free(&line);
+    free(goal);
+    return rc < 0 ? NULL : make_recorder(path, redact);
+}
+
+struct cassette_recorder *cassette_recorder_append(const char *path, const char *run,
+                                                   char *(*redact)(const char *text), struct error *err)
+{
+    struct cassette_head head = {0};
+    bool is_same;
+
+    if (cassette_read_head(path, &head, err) < 0)
+        return NULL;
+    is_same = head.run != NULL && strcmp(head.run, run) == 0;
+    if (!is_same)
+        error_set_at(err, ERROR_CONFIG, path, 1, 0, "is the cassette of another run (%s), not of %s",
+                     head.run != NULL ? head.run : "unnamed", run);
+    cassette_head_finish(&head);
+    return is_same ? make_recorder(path, redact) : NULL;
 }
 
 int cassette_recorder_destroy(struct cassette_recorder *recorder, struct error *err)
@@ -240,6 +303,47 @@ void cassette_record(struct cassette_recorder *recorder, const struct cassette_e
 
 /* --- Playing ------------------------------------------------------------------------------------------ */
 
+/* The first line of a cassette: its head as JSON, or NULL with ERR set. */
+static json_t *parse_head(const char *line, size_t n, const char *path, struct error *err)
+{
+    json_t *head = json_parse(line, n, path, NULL);
+
+    if (json_get_int(head, "cadre_cassette", 0) == 1)
+        return head;
+    json_decref(head);
+    error_set_at(err, ERROR_CONFIG, path, 1, 0, "is no cassette of version 1");
+    return NULL;
+}
+
+static char *take_string(const json_t *object, const char *key)
+{
+    const char *text = json_get_string(object, key, NULL);
+
+    return str_is_empty(text) ? NULL : xstrdup(text);
+}
+
+int cassette_read_head(const char *path, struct cassette_head *head, struct error *err)
+{
+    struct buf text = BUF_INIT;
+    json_t *json = NULL;
+    int rc = -1;
+
+    if (file_read(path, &text, CASSETTE_MAX_BYTES, err) < 0)
+        goto out;
+    json = parse_head(buf_cstr(&text), strcspn(buf_cstr(&text), "\n"), path, err);
+    if (json == NULL)
+        goto out;
+    head->run = take_string(json, "run");
+    head->base = take_string(json, "base");
+    head->goal = take_string(json, "goal");
+    head->started_s = json_get_int(json, "started_s", 0);
+    rc = 0;
+out:
+    json_decref(json);
+    buf_free(&text);
+    return rc;
+}
+
 struct mock_script *cassette_load(const char *path, bool strict, struct error *err)
 {
     struct buf text = BUF_INIT, rules = BUF_INIT;
@@ -250,11 +354,9 @@ struct mock_script *cassette_load(const char *path, bool strict, struct error *e
     if (file_read(path, &text, CASSETTE_MAX_BYTES, err) < 0)
         goto out;
     str_split(&lines, buf_cstr(&text), '\n');
-    head = json_parse(lines.items[0], strlen(lines.items[0]), path, NULL);
-    if (json_get_int(head, "cadre_cassette", 0) != 1) {
-        error_set_at(err, ERROR_CONFIG, path, 1, 0, "is no cassette of version 1");
+    head = parse_head(lines.items[0], strlen(lines.items[0]), path, err);
+    if (head == NULL)
         goto out;
-    }
     buf_puts(&rules, "{\"rules\":[");
     for (size_t i = 1; i < lines.len; i++) {
         json_t *line = json_parse(lines.items[i], strlen(lines.items[i]), path, NULL);

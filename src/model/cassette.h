@@ -17,10 +17,22 @@ struct cassette_recorder;
 struct mock_script;
 struct wire_answer;
 
-/* Starts the file anew (mode 0600). REDACT (may be NULL) returns TEXT without secrets in a fresh string, or
- * NULL for "unchanged"; what looks like a well-known credential is removed in any case. */
-struct cassette_recorder *cassette_recorder_create(const char *path, char *(*redact)(const char *text),
-                                                   struct error *err);
+/* What a replay needs to make the same commits: the first line of the file. All may be NULL or 0. */
+struct cassette_head {
+    char *run;          /* id of the recorded run; its commits name it */
+    char *base;         /* commit that it started from */
+    char *goal;
+    int64_t started_s;  /* its commits carry this time (seconds since the epoch) */
+};
+void cassette_head_finish(struct cassette_head *head);
+
+/* Starts the file anew (mode 0600). HEAD may be NULL. REDACT (may be NULL) returns TEXT without secrets in a fresh
+ * string, or NULL for "unchanged"; what looks like a well-known credential is removed in any case. */
+struct cassette_recorder *cassette_recorder_create(const char *path, const struct cassette_head *head,
+                                                   char *(*redact)(const char *text), struct error *err);
+/* Goes on with the file of an interrupted recording; ERROR_CONFIG when it is no cassette of run RUN. */
+struct cassette_recorder *cassette_recorder_append(const char *path, const char *run,
+                                                   char *(*redact)(const char *text), struct error *err);
 /* NULL is fine. -1 when something could not be written (a full disk). */
 int cassette_recorder_destroy(struct cassette_recorder *recorder, struct error *err);
 
@@ -39,8 +51,11 @@ void cassette_record(struct cassette_recorder *recorder, const struct cassette_e
  * refused; else it is answered and a warning says where it differs. */
 struct mock_script *cassette_load(const char *path, bool strict, struct error *err);
 
-/* TEXT with credentials removed and everything that changes from run to run (CWD, numbers, hashes) made
- * equal; for comparison. Caller frees. */
+/* Reads the first line alone. */
+int cassette_read_head(const char *path, struct cassette_head *head, struct error *err);
+
+/* TEXT with credentials removed and everything that changes from run to run (CWD, folders of absolute paths, numbers,
+ * hashes) made equal; for comparison. Caller frees. */
 char *cassette_normalize(const char *text, const char *cwd);
 
 #endif

@@ -231,7 +231,7 @@ static int work_on(struct attempt *a, struct agent_session *session, struct erro
             rc = run_return_task(run, task, RETURN_BLOCKED, json_get_string(answer.submission, "summary", "blocked"),
                                  err);
         } else {
-            message = xasprintf("%s: %s\n\nTask %s of run %s, attempt %d.\n", task->id, task->title, task->id, run->id,
+            message = xasprintf("%s: %s\n\nTask %s of run %s, attempt %d.\n", task->id, task->title, task->id, run->label,
                                 task->attempt);
             if (commit_worktree(run->repo, a->dir, a->base, message, &commit, &turn_err) < 0) {
                 if (turn_err.code == ERROR_DENIED)

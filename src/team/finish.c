@@ -144,7 +144,7 @@ int run_merge_back(struct run *run, struct error *err)
         error_set(err, ERROR_REPOSITORY, "no branch is checked out to merge into");
         return error_hint(err, "merge %s yourself, or check a branch out and run `cadre resume %s`", run->branch, run->id);
     }
-    message = xasprintf("%s\n\nRun %s.\n", run->goal, run->id);
+    message = xasprintf("%s\n\nRun %s.\n", run->goal, run->label);
     options.message = message;
     rc = merge_back(run->repo, &options, err);
     free(message);

@@ -16,6 +16,7 @@
 #include "io/fiber.h"
 #include "io/process.h"
 #include "model/budget.h"
+#include "model/mock_server.h"
 #include "store/journal.h"
 #include "store/run_dir.h"
 #include "team/run_internal.h"
@@ -133,6 +134,8 @@ static int open_office(struct run *run, struct error *err)
     run->budget = budget_create("the run", NULL, &limits);
     budget_on_change(run->budget, on_budget_change, run);
     options.budget = run->budget;
+    options.recorder = run->recorder;
+    options.replay_url = run->replay == NULL ? NULL : mock_server_base_url(run->replay);
     options.rollout_dir = rollouts;
     run->office = office_create(&options, err);
     free(rollouts);
@@ -197,7 +200,7 @@ static int begin_new(struct run *run, struct error *err)
     if (run->journal == NULL)
         goto out;
     process_set_mark(run->id);
-    if (open_office(run, err) < 0)
+    if (run_open_cassette(run, err) < 0 || open_office(run, err) < 0)
         goto out;
     run_emit(run, json_pack("{s:s, s:s, s:s, s:s, s:s*, s:i, s:i}", "type", "run.started", "goal", run->goal, "repo",
                             git_repo_toplevel(run->repo), "base", run->base, "target", run->target, "max_threads",
@@ -275,7 +278,7 @@ static int resume(struct run *run, struct error *err)
         return error_wrap(err, "resuming run %s", id);
     if (run->phase == PHASE_DONE)
         return error_set(err, ERROR_USAGE, "run %s is finished", id);
-    if (open_office(run, err) < 0)
+    if (run_reopen_cassette(run, err) < 0 || open_office(run, err) < 0)
         return -1;
     budget_restore(run->budget, &run->spent);
     run_emit(run, json_pack("{s:s, s:s}", "type", "run.resumed", "state", run_phase_name(run->phase)));
@@ -548,6 +551,7 @@ static void tidy(struct run *run, bool is_over)
 static void run_free(struct run *run)
 {
     office_destroy(run->office);
+    (void)run_close_cassette(run, NULL);
     budget_destroy(run->budget);
     journal_close(run->journal);
     git_repo_close(run->repo);
@@ -559,6 +563,7 @@ static void run_free(struct run *run)
     ci_summary_finish(&run->verified_ci);
     run_settings_finish(&run->settings);
     free(run->id);
+    free(run->label);
     free(run->dir);
     free(run->goal);
     free(run->base);
@@ -589,6 +594,8 @@ int run_execute(const struct run_options *options, struct run_outcome *outcome, 
         goto out;
     opened = true;
     rc = carry(run, err);
+    if (run->recorder != NULL && run_close_cassette(run, rc == 0 ? err : NULL) < 0 && rc == 0)
+        rc = -1;
     fiber_shield(true);
     report_end(run, rc == 0 ? NULL : err);
     fiber_shield(false);

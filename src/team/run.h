@@ -30,6 +30,8 @@ struct run_options {
     const char *run_id;          /* to resume: an id; NULL with goal NULL: the latest of this repository */
     bool dry_run;                /* stop after a valid plan */
     bool no_merge;               /* leave the integration branch */
+    const char *record_path;     /* keep all model traffic in this cassette; NULL: no */
+    const char *replay_path;     /* a cassette answers in place of every model; NULL: no */
     /* Limits from the command line; 0: from the configuration. */
     int max_batches;
     int batch_size;

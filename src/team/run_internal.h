@@ -16,6 +16,8 @@
 
 struct journal;
 struct budget;
+struct cassette_recorder;
+struct mock_server;
 
 enum run_phase {
     PHASE_EXPLORING,
@@ -53,6 +55,9 @@ struct run {
     struct journal *journal;
     struct office *office;
     struct budget *budget;
+    struct cassette_recorder *recorder; /* --record */
+    struct mock_server *replay;         /* --replay */
+    char *label;           /* the run that commits name: a replay's are those of the recorded run */
     char *id;
     char *dir;             /* "<state>/runs/<id>" */
     char *goal;
@@ -101,6 +106,15 @@ int run_check_limits(struct run *run, struct error *err);
 
 /* Appends a line to the plan's Log and writes plan.md. */
 void run_log_line(struct run *run, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+
+/* --- run_cassette.c ------------------------------------------------------------------------------ */
+
+/* Opens what --record and --replay name, sets the label and, for both, the time that commits carry. */
+int run_open_cassette(struct run *run, struct error *err);
+/* The same for a run that is resumed; with --record the file goes on. */
+int run_reopen_cassette(struct run *run, struct error *err);
+/* -1 with ERR when some traffic could not be written. */
+int run_close_cassette(struct run *run, struct error *err);
 
 /* --- planning.c ---------------------------------------------------------------------------------- */
 

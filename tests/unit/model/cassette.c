@@ -111,7 +111,7 @@ static int record(void **state)
     (void)state;
     folder = file_make_temporary_directory("cadre-cassette", &err);
     path = xasprintf("%s/c.jsonl", folder);
-    recorder = cassette_recorder_create(path, NULL, &err);
+    recorder = cassette_recorder_create(path, NULL, NULL, &err);
     assert_non_null(recorder);
     open_play(&p, mock_script_parse(script, strlen(script), "s", &err), "/tmp/first/place", "do it");
     provider_set_recorder(p.provider, recorder);
