@@ -7,6 +7,7 @@
 #include "agent/thread.h"
 #include "base/alloc.h"
 #include "base/buf.h"
+#include "base/file.h"
 #include "base/json.h"
 #include "base/log.h"
 #include "base/map.h"
@@ -31,6 +32,8 @@
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
+
+#define COMPACT_PROMPT_MAX_BYTES ((size_t)64 << 10)
 
 struct office {
     struct office_options options;
@@ -320,12 +323,41 @@ static struct rollout *open_rollout(const struct office *office, const char *id)
     return rollout;
 }
 
+/* [models.<name>] of cadre.toml, then model_context_window, then the defaults. */
+static int64_t context_window_of(const struct office *office, const char *model)
+{
+    int64_t configured = config_int(office->options.config, "model_context_window");
+    struct model_price price = {0};
+
+    if (model != NULL && price_lookup(office->prices, model, &price) && price.context_window > 0 &&
+        (configured <= 0 || price_is_override(office->prices, model)))
+        return price.context_window;
+    return configured;
+}
+
+static char *compact_prompt_of(const struct config *c)
+{
+    const char *path = config_string(c, "experimental_compact_prompt_file");
+    struct buf text = BUF_INIT;
+    struct error err = {0};
+
+    if (path == NULL)
+        return xstrdup(config_string(c, "compact_prompt"));
+    if (file_read(path, &text, COMPACT_PROMPT_MAX_BYTES, &err) < 0) {
+        log_warning("experimental_compact_prompt_file: %s", err.text);
+        buf_free(&text);
+        return NULL;
+    }
+    return buf_take(&text);
+}
+
 static int make_thread(struct agent_session *s, const struct role *role, const struct agent_spec *spec,
                        struct error *err)
 {
     struct office *office = s->office;
     const struct config *c = office->options.config;
     char id[RANDOM_UUID_BYTES];
+    char *compact_prompt;
     struct thread_options options = {
         .loop = office->options.loop,
         .http = office->http,
@@ -352,9 +384,15 @@ static int make_thread(struct agent_session *s, const struct role *role, const s
     };
 
     random_uuid(id);
+    options.context_window = context_window_of(office, options.model);
+    options.compact_limit = config_int(c, "model_auto_compact_token_limit");
+    compact_prompt = compact_prompt_of(c);
+    options.compact_prompt = compact_prompt;
     options.provider = find_provider(office, role, err);
-    if (options.provider == NULL)
+    if (options.provider == NULL) {
+        free(compact_prompt);
         return -1;
+    }
     if (office->default_turn_seconds > 0 &&
         (options.turn_timeout_ms == 0 || options.turn_timeout_ms > (uint64_t)office->default_turn_seconds * 1000))
         options.turn_timeout_ms = (uint64_t)office->default_turn_seconds * 1000;
@@ -366,6 +404,7 @@ static int make_thread(struct agent_session *s, const struct role *role, const s
     options.tools = s->tools;
     options.rollout = open_rollout(office, id);
     s->thread = thread_create(&options);
+    free(compact_prompt);
     add_context(s, role, spec);
     return 0;
 }

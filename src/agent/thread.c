@@ -1,12 +1,14 @@
 /* agent/thread.c: see thread.h. The turn loop; what events look like is in thread_events.c. */
 #include "agent/thread.h"
 
+#include "agent/context.h"
 #include "agent/thread_events.h"
 #include "base/alloc.h"
 #include "base/buf.h"
 #include "base/clock.h"
 #include "base/json.h"
 #include "base/random.h"
+#include "base/utf8.h"
 #include "base/vec.h"
 #include "io/loop.h"
 #include "model/provider.h"
@@ -50,6 +52,10 @@ struct thread {
     char *cwd;
     char *owes;
     struct conversation *conversation;
+    struct context *context;
+    char *compact_prompt;
+    char *summary;          /* while compacting: what the model wrote */
+    int64_t compacted_from; /* tokens before the compaction that runs or was just made; 0: neither */
     struct tool_session *session;
     enum thread_state state;
     struct model_call *call;
@@ -67,6 +73,7 @@ struct thread {
     uint64_t last_step_hash;
     int repeated_steps;
     unsigned next_item;
+    bool has_asked;
     bool in_callback;
     bool is_dead; /* destroyed within a callback: freed when it returns */
 };
@@ -143,6 +150,8 @@ struct thread *thread_create(const struct thread_options *options)
     t->conversation =
         conversation_create(provider_wire(options->provider), options->instructions, tools_json, t->id);
     free(tools_json);
+    t->context = context_create(options->context_window, options->compact_limit);
+    t->compact_prompt = xstrdup(options->compact_prompt);
     t->session = tool_session_create(options->loop);
     emit(t, json_pack("{s:s, s:s, s:s, s:s, s:s}", "type", "thread.started", "thread_id", t->id, "role", t->role,
                       "model", t->model == NULL ? "" : t->model, "runner", "native"));
@@ -157,6 +166,9 @@ static void free_thread(struct thread *t)
     timer_cancel(t->later);
     tool_session_destroy(t->session);
     conversation_destroy(t->conversation);
+    context_destroy(t->context);
+    free(t->compact_prompt);
+    free(t->summary);
     rollout_close(t->options.rollout);
     str_list_finish(&t->queued);
     json_decref(t->submission);
@@ -261,6 +273,7 @@ static void on_retry(void *data, int attempt, uint64_t delay_ms, const struct er
 }
 
 static void start_tools(struct thread *t);
+static void finish_compaction(struct thread *t);
 
 static void on_answer(void *data, const struct usage *usage, const char *incomplete_reason,
                       const struct error *err)
@@ -271,7 +284,13 @@ static void on_answer(void *data, const struct usage *usage, const char *incompl
     enter(t);
     if (usage != NULL)
         usage_add(&t->usage, usage);
-    if (err != NULL) {
+    if (err == NULL)
+        t->compacted_from = 0;
+    if (err != NULL && model_error_is_context_length(err) && t->compacted_from == 0) {
+        drop_pending(t);
+        t->compacted_from = conversation_estimate_tokens(t->conversation);
+        finish_compaction(t); /* it does not fit any more: no summary can be had */
+    } else if (err != NULL) {
         drop_pending(t);
         end_turn(t, err);
     } else if (t->pending.len > 0) {
@@ -308,21 +327,83 @@ static void on_deadline(void *data)
     leave(t);
 }
 
-static void ask(struct thread *t)
+/* The compacted conversation takes the place of the old one, and the turn goes on. */
+static void finish_compaction(struct thread *t)
 {
-    static const struct model_call_events events = {on_text_delta, on_item, on_retry, on_answer};
+    struct conversation *fresh = context_rebuild(t->context, t->conversation, t->summary);
+    json_t *event = json_pack("{s:s, s:I, s:I, s:s*}", "type", "thread.compacted", "tokens_before",
+                              (json_int_t)t->compacted_from, "tokens_after",
+                              (json_int_t)conversation_estimate_tokens(fresh), "summary", t->summary);
+
+    conversation_destroy(t->conversation);
+    t->conversation = fresh;
+    FREE_NULL(t->summary);
+    emit(t, event);
+    if (!t->is_dead)
+        ask(t);
+}
+
+static void on_summary_item(void *data, const struct model_item *item)
+{
+    struct thread *t = data;
+
+    if (item->kind == ITEM_MESSAGE && !str_is_empty(item->text)) {
+        free(t->summary);
+        t->summary = xstrdup(item->text);
+    }
+}
+
+static void on_summary(void *data, const struct usage *usage, const char *incomplete_reason, const struct error *err)
+{
+    struct thread *t = data;
+
+    (void)incomplete_reason; /* half a summary is one */
+    t->call = NULL;
+    enter(t);
+    if (usage != NULL)
+        usage_add(&t->usage, usage);
+    if (err != NULL && !model_error_is_context_length(err))
+        end_turn(t, err);
+    else
+        finish_compaction(t);
+    leave(t);
+}
+
+/* Sends the conversation with the messages that wait for it. */
+static void call_model(struct thread *t, const struct model_call_events *events)
+{
     struct model_call_options options = {
         .model = t->model,
         .reasoning_effort = t->effort,
-        .output_schema = t->output_schema,
+        .output_schema = t->compacted_from > 0 && events->on_done == on_summary ? NULL : t->output_schema,
         .priority = t->options.priority,
         .budget = t->options.budget,
-        .watch_deltas = t->options.watch_deltas && t->options.on_text_delta != NULL,
+        .watch_deltas =
+            events->on_text_delta != NULL && t->options.watch_deltas && t->options.on_text_delta != NULL,
         .thread_id = t->id,
         .role = t->role,
         .task = t->task,
         .attempt = t->options.attempt,
     };
+
+    t->state = THREAD_ASKING;
+    t->call = model_call_start(t->options.loop, t->options.http, t->options.provider, t->conversation, &options,
+                               events, t);
+}
+
+static size_t queued_bytes(const struct thread *t)
+{
+    size_t n = 0;
+
+    for (size_t i = 0; i < t->queued.len; i++)
+        n += strlen(t->queued.items[i]);
+    return n;
+}
+
+static void ask(struct thread *t)
+{
+    static const struct model_call_events events = {on_text_delta, on_item, on_retry, on_answer};
+    static const struct model_call_events summary_events = {NULL, on_summary_item, on_retry, on_summary};
 
     if (t->steps >= t->options.max_steps) {
         struct error err = {0};
@@ -331,13 +412,26 @@ static void ask(struct thread *t)
         end_turn(t, &err);
         return;
     }
-    for (size_t i = 0; i < t->queued.len; i++)
-        conversation_add_message(t->conversation, MESSAGE_USER, t->queued.items[i]);
-    str_list_finish(&t->queued);
     t->steps++;
-    t->state = THREAD_ASKING;
-    t->call = model_call_start(t->options.loop, t->options.http, t->options.provider, t->conversation, &options,
-                               &events, t);
+    /* Once before a request: what cannot be made smaller goes out as it is. */
+    if (t->compacted_from == 0 && conversation_item_count(t->conversation) > 0 &&
+        context_is_full(t->context, t->conversation, queued_bytes(t)) && t->has_asked) {
+        t->compacted_from = conversation_estimate_tokens(t->conversation);
+        conversation_add_message(t->conversation, MESSAGE_USER, context_summary_prompt(t->compact_prompt));
+        call_model(t, &summary_events);
+        return;
+    }
+    for (size_t i = 0; i < t->queued.len; i++) {
+        char *shortened;
+
+        conversation_add_message(
+            t->conversation, MESSAGE_USER,
+            context_keep(t->context, MESSAGE_USER, t->queued.items[i], false, &shortened));
+        free(shortened);
+    }
+    str_list_finish(&t->queued);
+    t->has_asked = true;
+    call_model(t, &events);
 }
 
 /* --- Tools -------------------------------------------------------------------------------------- */
@@ -444,6 +538,17 @@ static bool is_stuck(struct thread *t)
     return t->repeated_steps + 1 >= MAX_REPEATED_STEPS;
 }
 
+/* A result is bounded by its tool already; a small window needs less. */
+static void fit_result(const struct thread *t, struct buf *output)
+{
+    size_t max = context_result_limit(t->context);
+
+    if (output->len <= max)
+        return;
+    buf_truncate(output, utf8_floor(output->data, output->len, max));
+    buf_puts(output, "\n[the rest is left out: the model's context window is small]");
+}
+
 static void finish_step(struct thread *t)
 {
     struct error err = {0};
@@ -452,7 +557,9 @@ static void finish_step(struct thread *t)
     for (size_t i = 0; i < t->pending.len; i++) {
         struct pending_call *p = t->pending.items[i];
 
+        fit_result(t, &p->output);
         conversation_add_tool_result(t->conversation, p->call_id, buf_cstr(&p->output), p->custom, p->is_error);
+        context_note_step(t->context, p->name, p->arguments, buf_cstr(&p->output), p->is_error);
     }
     for (size_t i = 0; i < t->pending.len; i++) {
         struct pending_call *p = t->pending.items[i];
@@ -486,6 +593,8 @@ static void end_turn(struct thread *t, const struct error *err)
     model_call_cancel(t->call);
     t->call = NULL;
     drop_pending(t);
+    FREE_NULL(t->summary);
+    t->compacted_from = 0;
     t->state = THREAD_IDLE;
     if (err == NULL)
         emit(t, event_turn_completed(&t->usage));
@@ -519,10 +628,14 @@ static void begin_turn(void *data)
 
 void thread_add_message(struct thread *t, enum message_role role, const char *text)
 {
-    if (t->state == THREAD_IDLE)
-        conversation_add_message(t->conversation, role, text);
-    else
+    char *shortened;
+
+    if (t->state != THREAD_IDLE) {
         str_list_add(&t->queued, text);
+        return;
+    }
+    conversation_add_message(t->conversation, role, context_keep(t->context, role, text, true, &shortened));
+    free(shortened);
 }
 
 void thread_submit(struct thread *t, const char *text)

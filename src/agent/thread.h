@@ -8,6 +8,9 @@
  *    |     limit, or error
  *    +---- thread_interrupt() from any state
  *
+ * Before a request that would not leave room in the model's window ASKING begins with a request for a summary, and
+ * goes on with the compacted conversation (agent/context.h).
+ *
  * A thread is a plain state machine on the loop: there may be a thousand. It owns its conversation, its
  * tool calls and its exec sessions; destroying it cancels and frees all of them. The same step repeated, too
  * many steps, and a deadline end a turn with ERROR_LIMIT or ERROR_TIMEOUT: these stop rules are mechanical. */
@@ -54,6 +57,9 @@ struct thread_options {
     int max_steps;              /* model requests a turn; 0: 200 */
     uint64_t turn_timeout_ms;   /* 0: none */
     bool watch_deltas;
+    int64_t context_window;     /* tokens of the model's window; 0: not known */
+    int64_t compact_limit;      /* compact above so many tokens; 0: nine tenths of the window */
+    const char *compact_prompt; /* asks for the summary; NULL: the built-in one */
     struct rollout *rollout;    /* taken; NULL: none */
 
     /* Every event of docs/events.md "Threads", without ts, run and ids. Borrowed for the call. */

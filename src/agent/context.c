@@ -1,0 +1,213 @@
+/* agent/context.c: see context.h. */
+#include "agent/context.h"
+
+#include "base/alloc.h"
+#include "base/buf.h"
+#include "base/str.h"
+#include "base/utf8.h"
+#include "base/vec.h"
+#include "model/tokens.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#define DEFAULT_WINDOW_TOKENS 128000
+#define BYTES_PER_TOKEN       4
+#define MAX_STEPS             60   /* in the list of steps */
+#define STEP_MAX_BYTES        240
+#define RESULT_MIN_BYTES      2000
+
+struct kept_message {
+    enum message_role role;
+    char *text;
+    bool is_fixed;
+};
+
+struct context {
+    int64_t window;
+    int64_t limit;
+    struct vec kept;        /* of struct kept_message * */
+    struct str_list steps;  /* the newest last */
+    size_t dropped_steps;
+    char *plan;             /* arguments of the last update_plan, or NULL */
+};
+
+struct context *context_create(int64_t window_tokens, int64_t limit_tokens)
+{
+    struct context *context = xcalloc(1, sizeof *context);
+
+    context->window = window_tokens > 0 ? window_tokens : DEFAULT_WINDOW_TOKENS;
+    context->limit = limit_tokens > 0 && limit_tokens < context->window ? limit_tokens : context->window / 10 * 9;
+    return context;
+}
+
+void context_destroy(struct context *context)
+{
+    if (context == NULL)
+        return;
+    for (size_t i = 0; i < context->kept.len; i++) {
+        struct kept_message *message = context->kept.items[i];
+
+        free(message->text);
+        free(message);
+    }
+    vec_finish(&context->kept);
+    str_list_finish(&context->steps);
+    free(context->plan);
+    free(context);
+}
+
+/* TEXT with its middle left out, so that at most MAX bytes of it remain. */
+static char *shorten(const char *text, size_t n, size_t max)
+{
+    size_t head = utf8_floor(text, n, max / 2);
+    size_t from = n - max / 2;
+    struct buf b = BUF_INIT;
+
+    while (from < n && ((unsigned char)text[from] & 0xc0) == 0x80)
+        from++;
+    buf_append(&b, text, head);
+    buf_printf(&b, "\n[... %zu bytes left out: more than the model's context window takes ...]\n", from - head);
+    buf_append(&b, text + from, n - from);
+    return buf_take(&b);
+}
+
+const char *context_keep(struct context *context, enum message_role role, const char *text, bool is_fixed,
+                         char **shortened)
+{
+    struct kept_message *message = xcalloc(1, sizeof *message);
+    size_t n = strlen(text);
+    size_t max = (size_t)(context->window / 2) * BYTES_PER_TOKEN;
+
+    *shortened = n > max ? shorten(text, n, max) : NULL;
+    message->role = role;
+    message->text = xstrdup(*shortened != NULL ? *shortened : text);
+    message->is_fixed = is_fixed;
+    vec_push(&context->kept, message);
+    return *shortened != NULL ? *shortened : text;
+}
+
+size_t context_result_limit(const struct context *context)
+{
+    size_t max = (size_t)(context->window / 4) * BYTES_PER_TOKEN;
+
+    return max < RESULT_MIN_BYTES ? RESULT_MIN_BYTES : max;
+}
+
+/* The first line of TEXT, bounded. */
+static void append_line(struct buf *b, const char *text, size_t max)
+{
+    size_t n = strcspn(text, "\n");
+
+    buf_append(b, text, utf8_floor(text, n, max));
+    if (n > max || text[n] != '\0')
+        buf_puts(b, " ...");
+}
+
+void context_note_step(struct context *context, const char *name, const char *arguments, const char *output,
+                       bool is_error)
+{
+    struct buf b = BUF_INIT;
+
+    if (strcmp(name, "update_plan") == 0 && !is_error) {
+        free(context->plan);
+        context->plan = xstrdup(arguments);
+        return;
+    }
+    buf_printf(&b, "%s ", name);
+    append_line(&b, arguments, STEP_MAX_BYTES);
+    if (is_error) {
+        buf_puts(&b, " -> failed: ");
+        append_line(&b, output, STEP_MAX_BYTES / 2);
+    }
+    if (context->steps.len >= MAX_STEPS) {
+        str_list_remove(&context->steps, 0);
+        context->dropped_steps++;
+    }
+    str_list_take(&context->steps, buf_take(&b));
+}
+
+bool context_is_full(const struct context *context, const struct conversation *conversation, size_t pending_bytes)
+{
+    return conversation_estimate_tokens(conversation) + token_estimate_text(pending_bytes) > context->limit;
+}
+
+const char *context_summary_prompt(const char *prompt)
+{
+    if (!str_is_empty(prompt))
+        return prompt;
+    return "This conversation is about to exceed your context window. Write the summary that you yourself will go on "
+           "from: what is done, which files were changed and how, what was learnt (commands, paths, decisions, dead "
+           "ends), and what remains to be done next. The task, the plan and findings are kept word for word; do not "
+           "repeat them. Call no tool. Answer with the summary alone.";
+}
+
+/* Which messages stay: the fixed ones, the first one that was sent, and the newest as far as they fit. */
+static void choose(const struct context *context, bool *stays)
+{
+    int64_t room = context->limit / 2;
+    bool has_first = false;
+
+    for (size_t i = 0; i < context->kept.len; i++) {
+        const struct kept_message *message = context->kept.items[i];
+
+        stays[i] = message->is_fixed || !has_first;
+        has_first = has_first || !message->is_fixed;
+        if (stays[i])
+            room -= token_estimate_text(strlen(message->text));
+    }
+    for (size_t i = context->kept.len; i-- > 0;) {
+        const struct kept_message *message = context->kept.items[i];
+        int64_t tokens = token_estimate_text(strlen(message->text));
+
+        if (stays[i])
+            continue;
+        if (tokens > room)
+            break;
+        stays[i] = true;
+        room -= tokens;
+    }
+}
+
+static void append_steps(struct buf *b, const struct context *context)
+{
+    buf_puts(b, "The conversation before this point was too long to be kept, and no summary of it could be made. Look at "
+                "the working directory for its state. The last steps were:\n");
+    if (context->dropped_steps > 0)
+        buf_printf(b, "(%zu earlier steps)\n", context->dropped_steps);
+    for (size_t i = 0; i < context->steps.len; i++)
+        buf_printf(b, "- %s\n", context->steps.items[i]);
+}
+
+struct conversation *context_rebuild(struct context *context, const struct conversation *old, const char *summary)
+{
+    struct conversation *fresh = conversation_create(conversation_wire(old), conversation_instructions(old),
+                                                     conversation_tools(old), conversation_cache_key(old));
+    bool *stays = xcalloc(context->kept.len + 1, sizeof *stays);
+    struct buf b = BUF_INIT;
+    size_t max = (size_t)(context->limit / 4) * BYTES_PER_TOKEN;
+
+    choose(context, stays);
+    for (size_t i = 0; i < context->kept.len; i++) {
+        const struct kept_message *message = context->kept.items[i];
+
+        if (stays[i])
+            conversation_add_message(fresh, message->role, message->text);
+    }
+    if (context->plan != NULL)
+        buf_printf(&b, "Your plan (update_plan): %s\n\n", context->plan);
+    if (summary != NULL) {
+        char *shortened = strlen(summary) > max ? shorten(summary, strlen(summary), max) : NULL;
+
+        buf_printf(&b, "The conversation was compacted. Your summary of what happened so far:\n\n%s\n",
+                   shortened != NULL ? shortened : summary);
+        free(shortened);
+    } else {
+        append_steps(&b, context);
+    }
+    buf_puts(&b, "\nGo on with the work.");
+    conversation_add_message(fresh, MESSAGE_USER, b.data);
+    buf_free(&b);
+    free(stays);
+    return fresh;
+}
