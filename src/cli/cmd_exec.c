@@ -9,6 +9,7 @@
 #include "base/json.h"
 #include "base/path.h"
 #include "base/utf8.h"
+#include "cli/prompt_history.h"
 #include "cli/settings.h"
 #include "config/config.h"
 #include "config/role.h"
@@ -133,7 +134,10 @@ static int run_exec(struct cli_context *ctx, const struct cli_args *args)
         goto out;
     spec.cwd = cwd;
     session = agent_session_open(office, &spec, &err);
-    if (session == NULL || agent_session_ask(session, prompt, &answer, &err) < 0)
+    if (session == NULL)
+        goto out;
+    prompt_history_add(config, agent_session_thread_id(session), prompt);
+    if (agent_session_ask(session, prompt, &answer, &err) < 0)
         goto out;
     if (!out.as_json)
         print_text(stdout, "", answer.message);

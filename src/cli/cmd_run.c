@@ -6,6 +6,7 @@
 #include "base/file.h"
 #include "base/json.h"
 #include "base/log.h"
+#include "cli/prompt_history.h"
 #include "cli/settings.h"
 #include "config/config.h"
 #include "config/role.h"
@@ -50,6 +51,8 @@ static const struct option_spec resume_options_table[] = {
 struct output {
     struct live_view *view;
     bool as_json;
+    const struct config *config;
+    const char *goal; /* what a person typed: goes into the history; NULL: nothing was typed */
 };
 
 static void on_event(void *data, const json_t *event)
@@ -57,6 +60,8 @@ static void on_event(void *data, const json_t *event)
     struct output *out = data;
     struct buf line = BUF_INIT;
 
+    if (out->goal != NULL && str_eq(json_get_string(event, "type", NULL), "run.started"))
+        prompt_history_add(out->config, json_get_string(event, "run", ""), out->goal);
     if (out->as_json) {
         json_append_value(&line, event);
         buf_putc(&line, '\n');
@@ -185,6 +190,8 @@ static int execute(struct cli_context *ctx, const struct cli_args *args, struct 
     o->no_merge = cli_flag(args, "no-merge");
     o->on_event = on_event;
     o->data = &out;
+    out.config = config;
+    out.goal = o->replay_path == NULL ? o->goal : NULL;
     if (!out.as_json && !ctx->quiet)
         out.view = live_view_create(ctx->loop, stderr, isatty(STDERR_FILENO) != 0 && ctx->color, ctx->color);
     rc = run_execute(o, &outcome, &err);

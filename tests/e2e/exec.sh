@@ -42,3 +42,9 @@ ok no_command_survives_the_thread is "$(pgrep -f 'sleep 3[0]' | wc -l)" 0
 "$CADRE" exec go >"$SCRATCH/plain" 2>/dev/null
 ok plain_output_is_the_last_message is "$(cat "$SCRATCH/plain")" "All done."
 ok the_key_is_nowhere is "$(grep -rl test-key "$XDG_STATE_HOME" "$SCRATCH/out" 2>/dev/null | wc -l)" 0
+ok a_prompt_goes_into_the_history is "$(jq -r .text "$CODEX_HOME/history.jsonl" | sort -u)" go
+ok a_history_entry_names_its_thread is "$(jq -r .session_id "$CODEX_HOME/history.jsonl" | head -n 1)" "$(jq -r 'select(.type=="thread.started").thread_id' "$SCRATCH/out")"
+"$CADRE" -c 'history.persistence="none"' exec "not kept" >/dev/null 2>&1
+ok no_history_when_persistence_is_none has_not "$CODEX_HOME/history.jsonl" "not kept"
+"$CADRE" -c history.max_bytes=200 exec "the newest prompt" >/dev/null 2>&1
+ok the_history_keeps_its_bound is "$(($(stat -c %s "$CODEX_HOME/history.jsonl") <= 200)) $(tail -n 1 "$CODEX_HOME/history.jsonl" | jq -r .text)" "1 the newest prompt"
