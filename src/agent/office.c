@@ -13,6 +13,7 @@
 #include "base/map.h"
 #include "base/path.h"
 #include "base/random.h"
+#include "base/vec.h"
 #include "config/agents_md.h"
 #include "config/config.h"
 #include "config/provider_config.h"
@@ -44,6 +45,8 @@ struct office {
     char *rollout_dir;
     char *state_dir;
     char *replay_url;
+    struct vec sessions; /* of struct agent_session *, open ones, borrowed */
+    bool is_paused;
     int default_turn_seconds;
 };
 
@@ -119,12 +122,69 @@ void office_destroy(struct office *office)
     free(office->rollout_dir);
     free(office->state_dir);
     free(office->replay_url);
+    vec_finish(&office->sessions);
     free(office);
 }
 
 struct slots *office_slots(struct office *office)
 {
     return office->slots;
+}
+
+void office_pause(struct office *office, bool is_paused)
+{
+    struct map_entry *entry;
+    size_t cursor = 0;
+
+    office->is_paused = is_paused;
+    while ((entry = map_next(&office->providers, &cursor)) != NULL)
+        limiter_hold(provider_limiter(entry->value), is_paused);
+}
+
+json_t *office_threads(const struct office *office)
+{
+    json_t *threads = json_array();
+
+    for (size_t i = 0; i < office->sessions.len; i++) {
+        const struct agent_session *s = office->sessions.items[i];
+
+        json_array_append_new(threads, json_pack("{s:s, s:s, s:s*, s:i, s:b}", "thread", thread_id(s->thread), "role",
+                                                 s->role, "task", s->task, "attempt", s->attempt, "busy",
+                                                 thread_is_busy(s->thread)));
+    }
+    return threads;
+}
+
+int office_say(struct office *office, const char *name, const char *text, struct error *err)
+{
+    struct agent_session *found = NULL;
+    struct buf open = BUF_INIT;
+    size_t matches = 0;
+    int rc = 0;
+
+    for (size_t i = 0; i < office->sessions.len; i++) {
+        struct agent_session *s = office->sessions.items[i];
+
+        if ((strlen(name) >= 4 && str_starts_with(thread_id(s->thread), name)) || str_eq(s->task, name) ||
+            strcmp(s->role, name) == 0) {
+            found = s;
+            matches++;
+        }
+        buf_printf(&open, "%s%s (%s%s%s)", i > 0 ? ", " : "", thread_id(s->thread), s->role, s->task ? ", task " : "",
+                   s->task ? s->task : "");
+    }
+    if (matches == 0)
+        rc = error_set(err, ERROR_NOT_FOUND, "no open thread is '%s'; open are %s", name,
+                       open.len > 0 ? buf_cstr(&open) : "none");
+    else if (matches > 1)
+        rc = error_set(err, ERROR_USAGE, "%zu open threads match '%s'; name one by its id: %s", matches, name,
+                       buf_cstr(&open));
+    else if (!thread_is_busy(found->thread))
+        rc = error_set(err, ERROR_USAGE, "the thread is not at work just now");
+    else
+        thread_submit(found->thread, text);
+    buf_free(&open);
+    return rc;
 }
 
 static void on_limiter_change(void *data, const struct limiter_state *state, const char *reason)
@@ -145,6 +205,7 @@ static void set_up_provider(struct office *office, struct provider *provider)
     /* A server on this machine is as fast as it is today. */
     if (!provider_is_loopback(provider))
         limiter_persist(limiter, learnt);
+    limiter_hold(limiter, office->is_paused);
     limiter_on_change(limiter, on_limiter_change, office);
     provider_set_prices(provider, office->prices);
     provider_set_recorder(provider, office->options.recorder);
@@ -430,6 +491,7 @@ struct agent_session *agent_session_open(struct office *office, const struct age
         agent_session_close(s);
         return NULL;
     }
+    vec_push(&office->sessions, s);
     return s;
 }
 
@@ -471,6 +533,7 @@ void agent_session_close(struct agent_session *s)
 {
     if (s == NULL)
         return;
+    (void)vec_remove_item(&s->office->sessions, s);
     thread_destroy(s->thread);
     slots_release(s->office->slots);
     tool_set_destroy(s->tools);

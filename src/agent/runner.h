@@ -51,6 +51,15 @@ struct office *office_create(const struct office_options *options, struct error 
 void office_destroy(struct office *office); /* every session is closed before */
 struct slots *office_slots(struct office *office);
 
+/* While paused no thread asks its model again; commands that run go on. */
+void office_pause(struct office *office, bool is_paused);
+/* The open sessions, as an array of {thread, role, task, attempt, busy}; the caller's. */
+json_t *office_threads(const struct office *office);
+/* TEXT as a message to the session that NAME means: the start of its thread's id, its task or its role. It goes with
+ * the next request of the turn. ERROR_NOT_FOUND (the open ones are named), ERROR_USAGE when several match or it is not
+ * at work. */
+int office_say(struct office *office, const char *name, const char *text, struct error *err);
+
 struct agent_spec {
     const char *role;
     const char *task;  /* id, or NULL */

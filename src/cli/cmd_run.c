@@ -14,6 +14,7 @@
 #include "model/cassette.h"
 #include "team/run.h"
 #include "ui/live_view.h"
+#include "ui/notify.h"
 #include "ui/table.h"
 
 #include <stdio.h>
@@ -50,6 +51,7 @@ static const struct option_spec resume_options_table[] = {
 
 struct output {
     struct live_view *view;
+    struct notifier *notifier;
     bool as_json;
     const struct config *config;
     const char *goal; /* what a person typed: goes into the history; NULL: nothing was typed */
@@ -71,6 +73,7 @@ static void on_event(void *data, const json_t *event)
     }
     if (out->view != NULL)
         live_view_event(out->view, event);
+    notifier_event(out->notifier, event);
 }
 
 /* The goal from the arguments, a file or standard input; NULL with ERR set. */
@@ -194,8 +197,10 @@ static int execute(struct cli_context *ctx, const struct cli_args *args, struct 
     out.goal = o->replay_path == NULL ? o->goal : NULL;
     if (!out.as_json && !ctx->quiet)
         out.view = live_view_create(ctx->loop, stderr, isatty(STDERR_FILENO) != 0 && ctx->color, ctx->color);
+    out.notifier = notifier_create(ctx->loop, config, isatty(STDERR_FILENO) != 0 && !out.as_json);
     rc = run_execute(o, &outcome, &err);
     live_view_finish(out.view);
+    notifier_finish(out.notifier);
     if (!out.as_json)
         print_outcome(&outcome, rc < 0 ? &err : NULL, o->dry_run);
 out:

@@ -21,6 +21,13 @@ extern const struct command command_trust;
 extern const struct command command_plan;
 extern const struct command command_clean;
 extern const struct command command_ci;
+extern const struct command command_attach;
+extern const struct command command_pause;
+extern const struct command command_continue;
+extern const struct command command_stop;
+extern const struct command command_retry;
+extern const struct command command_drop;
+extern const struct command command_say;
 /* declarations */
 
 const struct command *const command_table[] = {
@@ -30,6 +37,13 @@ const struct command *const command_table[] = {
     &command_exec,
     &command_status,
     &command_logs,
+    &command_attach,
+    &command_pause,
+    &command_continue,
+    &command_stop,
+    &command_retry,
+    &command_drop,
+    &command_say,
     &command_sandbox,
     &command_apply_patch,
     &command_config,

@@ -63,6 +63,10 @@ static const struct schema_key keys[] = {
     {"hooks.after_run", S, USER, NULL, NULL, "After a run.", NULL},
     {"hooks.timeout_seconds", I, USER, "60", NULL, "Time limit of each.", NULL},
 
+    {"notifications.bell", B, USER, "true", NULL, "Ring the terminal's bell when a run ends or waits for an answer.",
+     NULL},
+    {"notifications.command", S, USER, NULL, NULL, "Shell command then; the event is in `$CADRE_EVENT` as JSON.", NULL},
+
     {"remote.enabled", B, C, "false", NULL, "Push the integration branch and open a pull request.", NULL},
     {"remote.max_rounds", I, C, "5", NULL, "Times that a red remote CI goes back into the loop.", NULL},
 

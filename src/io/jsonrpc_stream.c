@@ -165,6 +165,11 @@ struct jsonrpc_stream *jsonrpc_stream_create(struct loop *loop, int in, int out,
     return stream;
 }
 
+size_t jsonrpc_stream_queued_bytes(const struct jsonrpc_stream *stream)
+{
+    return stream->queue.len;
+}
+
 struct jsonrpc *jsonrpc_stream_rpc(struct jsonrpc_stream *stream)
 {
     return stream->rpc;

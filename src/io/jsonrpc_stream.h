@@ -4,6 +4,8 @@
 
 #include "base/error.h"
 
+#include <stddef.h>
+
 struct jsonrpc;
 struct jsonrpc_options;
 struct jsonrpc_stream;
@@ -16,6 +18,9 @@ struct jsonrpc_stream *jsonrpc_stream_create(struct loop *loop, int in, int out,
                                              void (*on_closed)(void *data, const struct error *why),
                                              void *data);
 struct jsonrpc *jsonrpc_stream_rpc(struct jsonrpc_stream *stream);
+
+/* Bytes that the other side has not read yet. */
+size_t jsonrpc_stream_queued_bytes(const struct jsonrpc_stream *stream);
 
 /* Writes out what is still queued (blocking, at most a second), then frees. NULL is fine. */
 void jsonrpc_stream_destroy(struct jsonrpc_stream *stream);

@@ -8,6 +8,8 @@
 #include "io/loop.h"
 
 #include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -23,34 +25,56 @@ struct unix_listener {
     void *data;
 };
 
-static int make_address(const char *path, struct sockaddr_un *address, struct error *err)
+/* The address of PATH. One that is longer than an address holds is named through its folder, opened as *FOLDER (else -1),
+ * which must stay open until bind() or connect() is done. */
+static int make_address(const char *path, struct sockaddr_un *address, int *folder, struct error *err)
 {
     size_t n = strlen(path);
+    char *dir;
+    int length;
 
+    *folder = -1;
     *address = (struct sockaddr_un){.sun_family = AF_UNIX};
-    if (n >= sizeof(address->sun_path))
-        return error_set(err, ERROR_LIMIT, "%s: a socket's path has at most %zu bytes", path,
-                         sizeof(address->sun_path) - 1);
-    memcpy(address->sun_path, path, n);
-    return 0;
+    if (n < sizeof(address->sun_path)) {
+        memcpy(address->sun_path, path, n);
+        return 0;
+    }
+    dir = path_dirname(path);
+    *folder = open(dir, O_PATH | O_DIRECTORY | O_CLOEXEC);
+    free(dir);
+    if (*folder < 0)
+        return error_set_errno(err, "the folder of %s", path);
+    length = snprintf(address->sun_path, sizeof(address->sun_path), "/proc/self/fd/%d/%s", *folder, path_basename(path));
+    if (length > 0 && (size_t)length < sizeof(address->sun_path))
+        return 0;
+    close(*folder);
+    return error_set(err, ERROR_LIMIT, "%s: the name of a socket has at most 80 bytes", path);
+}
+
+static void close_folder(int folder)
+{
+    if (folder >= 0)
+        close(folder);
 }
 
 int unix_socket_connect(const char *path, struct error *err)
 {
     struct sockaddr_un address;
+    int folder;
     int fd;
 
-    if (make_address(path, &address, err) < 0)
+    if (make_address(path, &address, &folder, err) < 0)
         return -1;
     fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-    if (fd < 0)
-        return error_set_errno(err, "making a socket");
-    /* Connecting to a Unix socket is immediate, or fails at once when its queue is full. */
-    if (connect(fd, (struct sockaddr *)&address, sizeof(address)) < 0) {
+    if (fd < 0) {
+        error_set_errno(err, "making a socket");
+    } else if (connect(fd, (struct sockaddr *)&address, sizeof(address)) < 0) {
+        /* Connecting to a Unix socket is immediate, or fails at once when its queue is full. */
         error_set_errno(err, "connecting to %s", path);
         close(fd);
-        return -1;
+        fd = -1;
     }
+    close_folder(folder);
     return fd;
 }
 
@@ -122,21 +146,25 @@ struct unix_listener *unix_listener_create(struct loop *loop, const char *path,
 {
     struct sockaddr_un address;
     struct unix_listener *listener;
+    int folder;
     int fd;
 
-    if (make_address(path, &address, err) < 0 || check_folder(path, err) < 0 || remove_stale(path, err) < 0)
+    if (check_folder(path, err) < 0 || remove_stale(path, err) < 0 || make_address(path, &address, &folder, err) < 0)
         return NULL;
     fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
     if (fd < 0) {
         error_set_errno(err, "making a socket");
+        close_folder(folder);
         return NULL;
     }
     if (bind(fd, (struct sockaddr *)&address, sizeof(address)) < 0 || chmod(path, 0600) < 0 ||
         listen(fd, 64) < 0) {
         error_set_errno(err, "listening on %s", path);
         close(fd);
+        close_folder(folder);
         return NULL;
     }
+    close_folder(folder);
     listener = xcalloc(1, sizeof(*listener));
     listener->fd = fd;
     listener->path = xstrdup(path);

@@ -78,6 +78,7 @@ struct limiter {
     double duration_us; /* of a request, smoothed */
     unsigned in_flight;
     struct vec waiting; /* struct limiter_slot * */
+    bool is_held;
     struct map threads; /* id -> struct turn_taker *, owned */
     uint64_t sequence;
     struct timer *timer;
@@ -270,7 +271,7 @@ static void pump(struct limiter *l)
     int64_t now = clock_monotonic_us();
 
     grow_rate(l, now);
-    while (l->waiting.len > 0 && l->in_flight < (unsigned)l->window) {
+    while (!l->is_held && l->waiting.len > 0 && l->in_flight < (unsigned)l->window) {
         int64_t due = earliest(l);
         struct limiter_slot *slot;
 
@@ -304,6 +305,13 @@ static void pump(struct limiter *l)
          * only start requests (client.c), they never end other calls. */
     }
     vec_finish(&admitted);
+}
+
+void limiter_hold(struct limiter *l, bool is_held)
+{
+    l->is_held = is_held;
+    if (!is_held)
+        pump_at(l, clock_monotonic_us());
 }
 
 struct limiter_slot *limiter_acquire(struct limiter *l, enum call_priority priority, const char *thread_id,

@@ -30,6 +30,9 @@ void limiter_destroy(struct limiter *limiter); /* every slot must be gone; saves
  * all providers; that it is missing or unreadable is no error. */
 void limiter_persist(struct limiter *limiter, const char *path);
 
+/* While held no waiting request is admitted; those under way go on. */
+void limiter_hold(struct limiter *limiter, bool is_held);
+
 /* Queues a request of THREAD_ID (NULL: its own thread). CB is called from the loop when it may be sent. */
 struct limiter_slot *limiter_acquire(struct limiter *limiter, enum call_priority priority,
                                      const char *thread_id, void (*cb)(void *data), void *data);

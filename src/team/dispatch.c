@@ -17,7 +17,6 @@
 #include "git/merge.h"
 #include "git/worktree.h"
 #include "io/fiber.h"
-#include "io/process.h"
 #include "team/prompts.h"
 
 #include <stdlib.h>
@@ -76,25 +75,13 @@ int run_return_task(struct run *run, struct task *task, enum return_reason reaso
 
 static int run_setup(struct attempt *a, struct error *err)
 {
-    const char *argv[] = {"/bin/sh", "-c", a->run->settings.setup_command, NULL};
-    struct process_run_options options = {.argv = argv,
-                                          .cwd = a->dir,
-                                          .merge_stderr = true,
-                                          .max_output_bytes = 65536,
-                                          .timeout_ms =
-                                              (uint64_t)a->run->settings.setup_timeout_seconds * 1000};
-    struct process_result result = {0};
-    int rc = 0;
+    const struct run_settings *s = &a->run->settings;
 
-    if (str_is_empty(a->run->settings.setup_command))
-        return 0;
-    if (process_run(a->run->loop, &options, &result, err) < 0)
-        rc = -1;
-    else if (result.exit.exit_code != 0)
-        rc = error_set(err, ERROR_CONFIG, "the setup command fails in %s (exit code %d): %.400s", a->dir,
-                       result.exit.exit_code, buf_cstr(&result.out));
-    process_result_finish(&result);
-    return rc;
+    if (!str_is_empty(s->setup_command) &&
+        run_user_command(a->run, "the setup command", s->setup_command, a->dir, &a->env, s->setup_timeout_seconds,
+                         err) < 0)
+        return -1;
+    return run_hook(a->run, "after_worktree", s->hook_after_worktree, a->dir, a->task, err);
 }
 
 static int make_worktree(struct attempt *a, struct error *err)
@@ -288,7 +275,9 @@ static int do_attempt(struct attempt *a, struct error *err)
     if (make_worktree(a, err) == 0) {
         run_emit(run, json_pack("{s:s, s:s, s:i, s:s, s:s}", "type", "task.started", "task", task->id, "attempt",
                                 task->attempt, "role", task->role, "worktree", a->dir));
-        rc = work_on(a, session, err);
+        rc = run_hook(run, "before_task", run->settings.hook_before_task, a->dir, task, err);
+        if (rc == 0)
+            rc = work_on(a, session, err);
     }
     agent_session_close(session);
     return rc;
@@ -303,15 +292,25 @@ static void attempt_fiber(void *arg)
 
     task->state = TASK_WORKING;
     task->attempt++;
+    task->worker = a->fiber;
     if (do_attempt(a, &a->err) < 0) {
-        a->failed = true;
+        a->failed = !task->is_given_up;
         if (task->state == TASK_WORKING) { /* not its fault: the attempt does not count */
             task->state = TASK_READY;
             task->attempt--;
         }
     }
+    task->worker = NULL;
     task->duration_ms += clock_monotonic_ms() - began;
     fiber_shield(true);
+    if (task->is_given_up) {
+        task->is_given_up = false;
+        task->state = TASK_DROPPED;
+        (void)run_save_task(a->run, task, NULL);
+    }
+    if (file_is_directory(a->dir) &&
+        run_hook(a->run, "after_task", a->run->settings.hook_after_task, a->dir, task, &cleanup) < 0)
+        log_warning("%s", cleanup.text);
     if (file_is_directory(a->dir) && worktree_remove(a->run->repo, a->dir, &cleanup) < 0)
         log_warning("%s", cleanup.text);
     fiber_shield(false);

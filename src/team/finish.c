@@ -144,6 +144,11 @@ int run_merge_back(struct run *run, struct error *err)
         error_set(err, ERROR_REPOSITORY, "no branch is checked out to merge into");
         return error_hint(err, "merge %s yourself, or check a branch out and run `cadre resume %s`", run->branch, run->id);
     }
+    if (run_hook(run, "before_merge", run->settings.hook_before_merge, run->integration_dir, NULL, err) < 0) {
+        err->code = ERROR_GATE;
+        return error_hint(err, "the result is green on branch %s; `cadre resume %s` tries the merge again",
+                          run->branch, run->id);
+    }
     message = xasprintf("%s\n\nRun %s.\n", run->goal, run->label);
     options.message = message;
     rc = merge_back(run->repo, &options, err);

@@ -337,11 +337,13 @@ int run_integrate(struct run *run, const struct vec *tasks, struct error *err)
         if (vec_has(tasks, run->tasks.items[i]) &&
             ((struct task *)run->tasks.items[i])->state == TASK_COMMITTED)
             vec_push(&left, run->tasks.items[i]);
+    run->is_integrating = true;
     for (int round = 1; rc == 0 && !done && left.len > 0; round++) {
         rc = run_check_limits(run, err);
         if (rc == 0)
             rc = pass_once(run, &left, round, &done, err);
     }
+    run->is_integrating = false;
     vec_finish(&left);
     return rc;
 }

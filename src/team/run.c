@@ -19,6 +19,7 @@
 #include "model/mock_server.h"
 #include "store/journal.h"
 #include "store/run_dir.h"
+#include "team/control.h"
 #include "team/run_internal.h"
 
 #include <stdlib.h>
@@ -416,7 +417,7 @@ static int work(struct run *run, struct error *err)
         struct buf why = BUF_INIT;
         int rc;
 
-        if (run_check_limits(run, err) < 0 || run_read_plan(run, err) < 0)
+        if (run_wait_while_paused(run, err) < 0 || run_check_limits(run, err) < 0 || run_read_plan(run, err) < 0)
             return -1;
         choose_batch(run, &batch);
         if (batch.len > 0) {
@@ -473,6 +474,8 @@ static int carry(struct run *run, struct error *err)
     if (recall_ci(run, err) < 0)
         return -1;
     for (;;) {
+        if (run_wait_while_paused(run, err) < 0)
+            return -1;
         switch (run->phase) {
         case PHASE_EXPLORING:
             if (run_explore(run, err) < 0 || enter_phase(run, PHASE_PLANNING, err) < 0)
@@ -511,7 +514,7 @@ static int carry(struct run *run, struct error *err)
 
 static void report_end(struct run *run, const struct error *err)
 {
-    const char *state = err == NULL ? "completed" : err->code == ERROR_CANCELLED ? "interrupted" : "failed";
+    const char *state = run->ending;
     int merged = 0;
     struct usage spent = {0};
 
@@ -580,6 +583,7 @@ static void run_free(struct run *run)
 int run_execute(const struct run_options *options, struct run_outcome *outcome, struct error *err)
 {
     struct run *run = xcalloc(1, sizeof *run);
+    struct error hook_err = {0};
     bool opened = false;
     int rc = -1;
 
@@ -593,11 +597,21 @@ int run_execute(const struct run_options *options, struct run_outcome *outcome, 
     if ((options->goal != NULL ? begin_new(run, err) : resume(run, err)) < 0)
         goto out;
     opened = true;
-    rc = carry(run, err);
+    run->fiber = fiber_current();
+    run->control = run_control_open(run);
+    rc = options->goal == NULL ? run_control_take_orders(run, err) : 0;
+    if (rc == 0)
+        rc = carry(run, err);
+    run->fiber = NULL;
     if (run->recorder != NULL && run_close_cassette(run, rc == 0 ? err : NULL) < 0 && rc == 0)
         rc = -1;
     fiber_shield(true);
+    run->ending = rc == 0 ? "completed" : err->code == ERROR_CANCELLED ? "interrupted" : "failed";
+    if (run_hook(run, "after_run", run->settings.hook_after_run, git_repo_toplevel(run->repo), NULL, &hook_err) < 0)
+        log_warning("%s", hook_err.text);
     report_end(run, rc == 0 ? NULL : err);
+    run_control_close(run->control);
+    run->control = NULL;
     fiber_shield(false);
     if (rc == 0 || run->phase <= PHASE_PLANNING)
         tidy(run, rc == 0);

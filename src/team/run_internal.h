@@ -14,7 +14,9 @@
 #include "team/run.h"
 #include "team/task.h"
 
+struct fiber;
 struct journal;
+struct run_control;
 struct budget;
 struct cassette_recorder;
 struct mock_server;
@@ -68,6 +70,11 @@ struct run {
     char *integration_dir; /* worktree that shows V, and plan.md */
     char *plan_path;
     char *exploration;     /* what the explorer found */
+    struct run_control *control;
+    struct fiber *fiber;   /* that carries the run */
+    const char *ending;    /* how it ended, for the hook after_run: "completed", "failed", "interrupted" */
+    bool is_paused;
+    bool is_integrating;   /* the merge queue has the committed tasks */
     enum run_phase phase;
     int batch;             /* number of the current batch */
     int amendments;        /* how often the orchestrator was asked for more tasks */
@@ -115,6 +122,19 @@ int run_open_cassette(struct run *run, struct error *err);
 int run_reopen_cassette(struct run *run, struct error *err);
 /* -1 with ERR when some traffic could not be written. */
 int run_close_cassette(struct run *run, struct error *err);
+
+/* Waits while a person has paused the run. */
+int run_wait_while_paused(struct run *run, struct error *err);
+
+/* --- hooks.c ------------------------------------------------------------------------------------- */
+
+/* Runs a command of [hooks] (NULL or "": nothing) in CWD, outside of the sandbox: it is the user's own. TASK may be
+ * NULL. -1 when it fails or takes too long. */
+int run_hook(struct run *run, const char *name, const char *command, const char *cwd, const struct task *task,
+             struct error *err);
+/* The user's command COMMAND with the variables of [shell_environment_policy] and EXTRA. */
+int run_user_command(struct run *run, const char *what, const char *command, const char *cwd,
+                     const struct str_list *extra, int64_t timeout_seconds, struct error *err);
 
 /* --- planning.c ---------------------------------------------------------------------------------- */
 

@@ -10,6 +10,7 @@
 #include "io/fiber.h"
 #include "model/budget.h"
 #include "store/journal.h"
+#include "team/control.h"
 
 #include <stdarg.h>
 #include <stdlib.h>
@@ -55,6 +56,7 @@ void run_emit(struct run *run, json_t *event)
             json_object_set_new(event, "seq", json_integer(seq));
         buf_free(&line);
     }
+    run_control_event(run->control, event);
     if (run->options.on_event != NULL)
         run->options.on_event(run->options.data, event);
     json_decref(event);
@@ -203,6 +205,14 @@ struct task *run_find_task(const struct run *run, const char *id)
         if (strcmp(((struct task *)run->tasks.items[i])->id, id) == 0)
             return run->tasks.items[i];
     return NULL;
+}
+
+int run_wait_while_paused(struct run *run, struct error *err)
+{
+    while (run->is_paused)
+        if (fiber_wait(err) < 0)
+            return -1;
+    return 0;
 }
 
 int run_check_limits(struct run *run, struct error *err)

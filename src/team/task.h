@@ -15,6 +15,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+struct fiber;
+
 enum task_state { TASK_READY, TASK_WORKING, TASK_COMMITTED, TASK_MERGED, TASK_BLOCKED, TASK_DROPPED };
 
 /* Why an attempt came back; the names are those of `task.returned` events. */
@@ -49,6 +51,8 @@ struct task {
     char *outcome;         /* last reason in words, or NULL */
     int64_t tokens;
     int64_t duration_ms;
+    struct fiber *worker;  /* that works on an attempt just now, or NULL */
+    bool is_given_up;      /* dropped by a person while it was worked on */
     struct str_list changed; /* paths that COMMIT changes */
 };
 
