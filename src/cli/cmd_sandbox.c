@@ -18,6 +18,7 @@ static const struct option_spec sandbox_options[] = {
     {"hide", 0, "PATH", "a path that the command cannot see", true},
     {"network", 0, NULL, "with network", false},
     {"loopback", 0, NULL, "without network, but with a private loopback", false},
+    {"nestable", 0, NULL, "for a program that brings a box of its own (with network)", false},
     {"explain", 0, NULL, "print what each layer gives on this kernel", false},
     {0},
 };
@@ -62,6 +63,7 @@ static int run(struct cli_context *ctx, const struct cli_args *args)
     for (size_t i = 0; (value = cli_option_at(args, "hide", i)) != NULL; i++)
         str_list_add(&policy.hidden_paths, value);
     policy.network_access = cli_flag(args, "network");
+    policy.nestable = cli_flag(args, "nestable");
     policy.loopback = cli_flag(args, "loopback");
     if (sandbox_wrap(&policy, (const char *const *)args->positionals.items, &argv, &err) == 0) {
         (void)fflush(NULL);

@@ -88,6 +88,8 @@ int sandbox_wrap(const struct sandbox_policy *policy, const char *const *argv, s
         str_list_add(out, "--no-tmpdir");
     if (policy->exclude_slash_tmp)
         str_list_add(out, "--no-slash-tmp");
+    if (policy->nestable)
+        str_list_add(out, "--nestable");
     add_limit(out, "processes", policy->max_processes);
     add_limit(out, "memory", policy->max_memory_bytes);
     add_limit(out, "file", policy->max_file_bytes);
@@ -108,6 +110,7 @@ struct request {
     bool loopback;
     bool no_tmpdir;
     bool no_slash_tmp;
+    bool nestable;
     bool has_namespaces;
     char **argv;
 };
@@ -162,6 +165,8 @@ static bool parse_request(struct request *r, int argc, char **argv)
             r->no_tmpdir = true;
         else if (strcmp(arg, "--no-slash-tmp") == 0)
             r->no_slash_tmp = true;
+        else if (strcmp(arg, "--nestable") == 0)
+            r->nestable = true;
         else if ((value = value_of(arg, "--processes=")) != NULL)
             set_limit(RLIMIT_NPROC, value);
         else if ((value = value_of(arg, "--memory=")) != NULL)
@@ -278,6 +283,47 @@ static int allow_files(const struct request *r, int ruleset, int abi)
     return 0;
 }
 
+static bool hide_all(const struct request *r)
+{
+    for (size_t i = 0; i < r->hidden.len; i++)
+        if (!namespace_hide(r->hidden.items[i]))
+            return false;
+    return true;
+}
+
+/* The box for a program that brings its own: mounts in place of Landlock's file rules, under which nothing can mount. */
+static int shut_in_nestable(const struct request *r)
+{
+    size_t roots = r->mode == SANDBOX_READ_ONLY ? 0 : r->roots.len;
+    char *cwd = path_current_directory();
+    int abi = landlock_abi();
+    int ruleset;
+    int rc;
+
+    if (!namespace_enter(true))
+        return stop("a namespace cannot be made", "allow unprivileged user namespaces, or set box = \"cadre\"");
+    if (!namespace_make_all_read_only((const char *const *)r->roots.items, roots))
+        return stop("the file system cannot be made read-only", "set box = \"cadre\"");
+    rc = cwd == NULL ? -1 : chdir(cwd); /* the folder as it is mounted now, not the one below */
+    free(cwd);
+    if (rc < 0)
+        return stop("the working directory", "nothing is run");
+    if (!carve_by_mounts(r) || !hide_all(r))
+        return stop("a part cannot be shut off", "nothing is run");
+    if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0 || !namespace_drop_capabilities_nestable())
+        return stop("capabilities cannot be given up", "nothing is run");
+    ruleset = landlock_scope_create(abi);
+    if (ruleset < 0 || landlock_enforce(ruleset) < 0)
+        return stop("this kernel's Landlock cannot shut off tracing alone", "use Linux 6.12, or set box = \"cadre\"");
+    (void)close(ruleset);
+    rc = seccomp_enforce_nestable();
+    if (rc < 0) {
+        errno = -rc;
+        return stop("the system call filter cannot be installed", "use a kernel with CONFIG_SECCOMP_FILTER");
+    }
+    return 0;
+}
+
 static int shut_in(struct request *r)
 {
     int abi = landlock_abi();
@@ -294,9 +340,8 @@ static int shut_in(struct request *r)
     if (r->has_namespaces) {
         if (!carve_by_mounts(r))
             return stop("a read-only part cannot be made", "nothing is run");
-        for (size_t i = 0; i < r->hidden.len; i++)
-            if (!namespace_hide(r->hidden.items[i]))
-                return stop("a secret cannot be hidden", "nothing is run");
+        if (!hide_all(r))
+            return stop("a secret cannot be hidden", "nothing is run");
         if (!namespace_drop_capabilities())
             return stop("capabilities cannot be given up", "nothing is run");
         inet = inet || r->loopback; /* only a private loopback can be reached */
@@ -325,7 +370,7 @@ int sandbox_exec_helper_main(int argc, char **argv)
     }
     (void)syscall(SYS_close_range, 3U, ~0U, 0U);
     if (r.mode != SANDBOX_DANGER_FULL_ACCESS) {
-        rc = shut_in(&r);
+        rc = r.nestable ? shut_in_nestable(&r) : shut_in(&r);
         if (rc != 0)
             return rc;
     }
@@ -342,6 +387,11 @@ void sandbox_probe(struct sandbox_probe *probe)
     probe->landlock_abi = landlock_abi();
     probe->has_seccomp = prctl(PR_GET_SECCOMP, 0, 0, 0, 0) >= 0;
     probe->has_namespaces = namespace_probe();
+}
+
+bool sandbox_can_nest(void)
+{
+    return landlock_abi() >= 6 && prctl(PR_GET_SECCOMP, 0, 0, 0, 0) >= 0 && namespace_probe_nesting();
 }
 
 void sandbox_explain(const struct sandbox_probe *probe, struct buf *out)

@@ -34,6 +34,9 @@ struct sandbox_probe {
 };
 void sandbox_probe(struct sandbox_probe *probe);
 
+/* Can a program's own box be nested in ours (sandbox_policy.nestable)? Tried in a child process. */
+bool sandbox_can_nest(void);
+
 /* One line a layer: what it gives here, and what to do where it is missing. */
 void sandbox_explain(const struct sandbox_probe *probe, struct buf *out);
 

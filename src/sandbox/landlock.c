@@ -81,6 +81,17 @@ int landlock_ruleset_create(int abi, bool network)
     return (int)syscall(SYS_landlock_create_ruleset, &attr, size, 0);
 }
 
+int landlock_scope_create(int abi)
+{
+    struct ruleset_attr attr = {.scoped = SCOPE_ABSTRACT_UNIX | SCOPE_SIGNAL};
+
+    if (abi < 6) {
+        errno = ENOSYS;
+        return -1;
+    }
+    return (int)syscall(SYS_landlock_create_ruleset, &attr, sizeof attr, 0);
+}
+
 int landlock_allow(int ruleset, int abi, const char *path, bool writable)
 {
     struct path_beneath_attr rule = {.allowed_access = writable ? all_rights(abi) : READ_RIGHTS};

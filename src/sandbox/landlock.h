@@ -14,6 +14,10 @@ int landlock_ruleset_create(int abi, bool network);
 /* Everything below PATH may be read and executed, and with WRITABLE changed. A path that is not there is skipped. */
 int landlock_allow(int ruleset, int abi, const char *path, bool writable);
 
+/* A ruleset that handles no files and no network: what it shuts off is tracing, signals and abstract sockets to the
+ * outside. ABI 6 or newer; -1 with errno else. A process under it may still mount. */
+int landlock_scope_create(int abi);
+
 /* Shuts the calling process in; no_new_privs must be set. */
 int landlock_enforce(int ruleset);
 

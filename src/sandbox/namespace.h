@@ -3,6 +3,7 @@
 #define CADRE_SANDBOX_NAMESPACE_H
 
 #include <stdbool.h>
+#include <stddef.h>
 
 /* Enters a user and a mount namespace, and without NETWORK a network namespace with only its loopback up. False when the
  * kernel or its policy does not allow it; nothing has changed then. */
@@ -13,6 +14,16 @@ bool namespace_make_read_only(const char *path);
 
 /* PATH becomes empty: a folder without entries, or /dev/null. Missing paths are no error. */
 bool namespace_hide(const char *path);
+
+/* Every mount becomes read-only but those of ROOTS (COUNT paths, each with what is below); /proc stays writable for
+ * user namespaces, the kernel's settings in it do not. Linux 5.12 or newer. */
+bool namespace_make_all_read_only(const char *const *roots, size_t count);
+
+/* As namespace_drop_capabilities(), but keeps for root what a user namespace with a root of its own needs. */
+bool namespace_drop_capabilities_nestable(void);
+
+/* Can a process in this namespace make another one and mount in it? Tried in a child. */
+bool namespace_probe_nesting(void);
 
 /* Gives up every capability that the user namespace brought, for good. */
 bool namespace_drop_capabilities(void);

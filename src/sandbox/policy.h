@@ -20,6 +20,9 @@ struct sandbox_policy {
     bool loopback;                  /* without network: a private loopback (tests that serve on localhost) */
     bool exclude_tmpdir_env_var;    /* $TMPDIR is not writable */
     bool exclude_slash_tmp;         /* /tmp is not writable */
+    bool nestable;                  /* for a program that brings a box of its own: shut in by mounts in place of
+                                     * Landlock's file rules, so that it can still make namespaces and mounts.
+                                     * Needs user namespaces; TMPDIR and /tmp are read-only unless they are roots */
     int64_t max_processes;          /* 0: no limit of ours, as for the next three */
     int64_t max_memory_bytes;       /* address space of each process */
     int64_t max_file_bytes;

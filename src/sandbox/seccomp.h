@@ -9,4 +9,7 @@
  * AF_NETLINK can be made. 0, or a negative errno. */
 int seccomp_enforce(bool inet);
 
+/* The same with network, and with what a program needs to make a box of its own: namespaces and mounts. */
+int seccomp_enforce_nestable(void);
+
 #endif

@@ -38,4 +38,21 @@ ok a_missing_command_is_127 is "$?" 127
 box --mode wide -- true 2>"$SCRATCH/err"
 ok an_unknown_mode_is_a_usage_error is "$?" 2
 ok no_descriptor_leaks_in test "$(box -- sh -c 'ls /proc/self/fd | wc -l' 7<"$SCRATCH/other/secret")" -le 4
+# The box for a program that brings its own: mounts can be made in it, and still nothing outside is written.
+if box --nestable -- true 2>"$SCRATCH/nest.err"; then
+    nest() { box --nestable "$@"; }
+    ok nestable_workspace_is_writable nest -- sh -c 'echo a > nested && cat nested'
+    ok nestable_home_is_not_writable fails nest -- sh -c 'echo a > "$HOME/x"'
+    ok nestable_git_is_not_writable fails nest -- sh -c 'echo a > .git/x'
+    ok nestable_tmp_is_not_writable fails nest -- sh -c 'echo a > /tmp/cadre-nest'
+    ok nestable_settings_of_the_kernel_are_not_writable fails nest -- sh -c 'cat /proc/sys/vm/swappiness > /proc/sys/vm/swappiness'
+    ok nestable_reads_no_other_process_root fails nest -- ls "/proc/$$/root/"
+    ok nestable_signals_nobody_outside fails nest -- kill -0 $$
+    ok a_box_can_be_made_within nest -- unshare -Urm sh -c 'mount -t tmpfs none /mnt && touch /mnt/x'
+    ok the_box_within_cannot_remount fails nest -- unshare -Urm mount -o remount,bind,rw /
+    ok the_box_within_cannot_write_home fails nest -- unshare -Urm sh -c 'echo a > "$HOME/x"'
+    ok nestable_read_only_writes_nothing fails nest --mode read-only -- sh -c 'echo a > z'
+else
+    skip nestable_box "$(head -n 1 "$SCRATCH/nest.err")"
+fi
 ok explain_names_every_layer is "$(box --explain | grep -cE '^(landlock|seccomp|namespaces)')" 3
