@@ -1,7 +1,7 @@
 /* ci/ci.h: the CI mirror's front door: plan what the project's CI would do, and do it here.
  *
- *     ci_plan_create()  reads the definition (explicit commands, else .github/workflows, else what
- *                       the build files suggest) into jobs and steps, each
+ *     ci_plan_create()  reads the definition (explicit commands, else .github/workflows, else
+ *                       .gitlab-ci.yml, else what the build files suggest) into jobs and steps, each
  *                       runnable or skipped with its reason
  *     ci_run()          runs the jobs in the order of their needs, in parallel within the cores
  *
@@ -43,7 +43,7 @@ struct ci_options {
     bool include_unmatched; /* list workflows whose `on` does not match too, as skipped jobs */
 };
 
-enum ci_source { CI_SOURCE_NONE, CI_SOURCE_COMMANDS, CI_SOURCE_GITHUB, CI_SOURCE_DETECTED };
+enum ci_source { CI_SOURCE_NONE, CI_SOURCE_COMMANDS, CI_SOURCE_GITHUB, CI_SOURCE_GITLAB, CI_SOURCE_DETECTED };
 
 enum ci_step_kind {
     CI_STEP_RUN,       /* a command of the workflow */
@@ -84,7 +84,7 @@ struct ci_plan *ci_plan_create(const struct ci_options *options, struct error *e
 void ci_plan_destroy(struct ci_plan *plan);
 
 enum ci_source ci_plan_source(const struct ci_plan *plan);
-const char *ci_source_name(enum ci_source source); /* "commands", "github", "detected", "none" */
+const char *ci_source_name(enum ci_source source); /* "commands", "github", "gitlab", "detected", "none" */
 size_t ci_plan_job_count(const struct ci_plan *plan);
 const struct ci_plan_job *ci_plan_job(const struct ci_plan *plan, size_t index);
 

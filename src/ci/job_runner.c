@@ -7,6 +7,7 @@
 #include "base/file.h"
 #include "base/path.h"
 #include "ci/excerpt.h"
+#include "ci/gitlab.h"
 #include "ci/step_runner.h"
 #include "ci/template.h"
 #include "io/fiber.h"
@@ -169,8 +170,11 @@ static void set_failure(struct job_runner *r, const char *name, const struct ste
         free(script);
         return;
     }
-    if (o->is_environment || is_system_install || r->lost_step) {
+    if (o->is_environment || is_system_install || r->lost_step || (o->exit_code == 127 && r->job->job->image != NULL)) {
         char *reason = o->reason != NULL      ? xstrdup(o->reason)
+                       : o->exit_code == 127 && r->job->job->image != NULL && !is_system_install && !r->lost_step
+                           ? xasprintf("'%s' has a command that is not on this machine; the job is written for the image %s",
+                                       name, r->job->job->image)
                        : is_system_install ? xasprintf("'%s' could not install with the system's package manager", name)
                                            : xasprintf("%s; then '%s' failed", r->lost_reason, name);
         set_environment_verdict(r, reason);
@@ -236,6 +240,12 @@ static int run_script_step(struct job_runner *r, struct frame *f, const struct w
         goto out;
     cwd = *relative != '\0' ? path_join(r->tree_dir, relative) : xstrdup(r->tree_dir);
     struct step_command c = {.script = script, .shell = shell_text, .cwd = cwd, .env = env, .outputs = outputs};
+    if (step->satisfied_by != NULL) { /* a store's own step: not one of the project's */
+        c.writable = r->artifact_dir;
+        json_object_set_new(env, "CADRE_ARTIFACT_DIR", json_string(r->artifact_dir));
+        r->result->steps_run--;
+        r->result->steps_satisfied++;
+    }
     rc = run_command(r, f, step, name, &c, err);
 out:
     free(script);
@@ -485,6 +495,9 @@ static int run_step(struct job_runner *r, struct frame *f, const struct workflow
             goto evaluated;
     } else {
         env = json_object();
+        wanted = step->is_always || (step->is_after_failure ? r->state.is_failed : wanted);
+        if (r->job->workflow->is_gitlab)
+            json_object_set_new(env, "CI_JOB_STATUS", json_string(r->state.is_failed ? "failed" : "success"));
     }
     if (!wanted) {
         record(f, step, outputs, "skipped", "skipped");
@@ -533,12 +546,32 @@ static int run_frame(struct job_runner *r, struct frame *f, struct error *err)
     return 0;
 }
 
+/* The variables of a GitLab job, with those that are only known here. */
+static void start_gitlab_environment(struct job_runner *r)
+{
+    json_t *raw = yaml_to_json_texts(r->job->job->env), *value;
+    const char *key;
+
+    json_object_set_new(raw, "CI_PROJECT_DIR", json_string(r->tree_dir));
+    json_object_set_new(raw, "CI_BUILDS_DIR", json_string(r->tree_dir));
+    json_object_set_new(raw, "CI_JOB_NAME", json_string(r->job->pub.name));
+    json_object_foreach(r->job->leg, key, value)
+        json_object_set(raw, key, value);
+    r->env = gitlab_resolve_variables(raw);
+    json_decref(raw);
+    json_object_set(r->contexts, "env", r->env);
+}
+
 /* env of workflow and job; later ones see earlier ones. */
 static int start_environment(struct job_runner *r, struct error *err)
 {
     const struct yaml_node *nodes[] = {r->job->workflow->env, r->job->job->env};
     struct expr_scope scope = scope_of(r);
 
+    if (r->job->workflow->is_gitlab) {
+        start_gitlab_environment(r);
+        return 0;
+    }
     r->env = json_object();
     for (size_t i = 0; i < 2; i++) {
         json_t *values;
@@ -597,9 +630,11 @@ int job_runner_run(struct job_runner *r, struct error *err)
         struct error ignored = {0};
         r->outputs = template_expand_node(r->job->job->outputs, &scope, r->job->workflow->file, &ignored);
     }
-    if (r->state.is_failed && r->result->state != CI_ENVIRONMENT)
+    if (r->state.is_failed && r->result->state != CI_ENVIRONMENT) {
         r->result->state = CI_FAILED;
-    else if (r->result->state == CI_PASSED && r->result->steps_run == 0) {
+        for (const int *code = r->job->job->allow_exit_codes; code != NULL && *code != 0; code++)
+            r->result->allowed_to_fail = r->result->allowed_to_fail || *code == r->result->exit_code;
+    } else if (r->result->state == CI_PASSED && r->result->steps_run == 0) {
         /* Nothing of it was run: that is no pass. */
         r->result->state = CI_SKIPPED;
         r->result->reason = xstrdup(r->result->steps_skipped > 0 ? "none of its commands could be mirrored"

@@ -8,6 +8,7 @@
 #include "ci/detect.h"
 #include "ci/event_filter.h"
 #include "ci/github_context.h"
+#include "ci/gitlab.h"
 #include "ci/plan_jobs.h"
 
 #include <stdlib.h>
@@ -121,6 +122,28 @@ static int plan_literal(struct ci_plan *plan, struct workflow *w, enum ci_source
     return plan_add_workflow(plan, w, err);
 }
 
+static int plan_gitlab(struct ci_plan *plan, const struct ci_options *options, struct error *err)
+{
+    char *path = path_join(plan->root, GITLAB_FILE);
+    struct buf text = BUF_INIT;
+    struct workflow *w = NULL;
+
+    if (file_read(path, &text, YAML_MAX_BYTES, err) == 0)
+        w = gitlab_workflow(buf_cstr(&text), text.len, GITLAB_FILE, options, err);
+    buf_free(&text);
+    free(path);
+    return w != NULL ? plan_literal(plan, w, CI_SOURCE_GITLAB, err) : -1;
+}
+
+static bool has_gitlab(const struct ci_plan *plan)
+{
+    char *path = path_join(plan->root, GITLAB_FILE);
+    bool found = file_is_regular(path);
+
+    free(path);
+    return found;
+}
+
 static struct workflow *commands_workflow(const struct str_list *commands)
 {
     struct workflow *w = workflow_create_literal("cadre.toml", "commands");
@@ -168,6 +191,8 @@ struct ci_plan *ci_plan_create(const struct ci_options *options, struct error *e
         rc = plan_literal(plan, commands_workflow(options->commands), CI_SOURCE_COMMANDS, err);
     else if (files.len > 0)
         rc = plan_github(plan, options, &files, err);
+    else if (has_gitlab(plan))
+        rc = plan_gitlab(plan, options, err);
     else if ((detected = detect_workflow(plan->root)) != NULL)
         rc = plan_literal(plan, detected, CI_SOURCE_DETECTED, err);
 
@@ -215,7 +240,7 @@ enum ci_source ci_plan_source(const struct ci_plan *plan)
 
 const char *ci_source_name(enum ci_source source)
 {
-    static const char *const names[] = {"none", "commands", "github", "detected"};
+    static const char *const names[] = {"none", "commands", "github", "gitlab", "detected"};
 
     return names[source];
 }

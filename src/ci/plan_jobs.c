@@ -56,6 +56,20 @@ json_t *plan_job_contexts(const struct ci_plan *plan, const struct workflow *wor
     return contexts;
 }
 
+/* Built legs hold texts. */
+static json_t *gitlab_legs(const struct yaml_node *nodes)
+{
+    json_t *legs = json_array();
+
+    for (size_t i = 0; i < nodes->len; i++) {
+        json_t *leg = json_object();
+        for (size_t k = 0; k + 1 < nodes->items[i]->len; k += 2)
+            json_object_set_new(leg, nodes->items[i]->items[k]->text, json_string(nodes->items[i]->items[k + 1]->text));
+        json_array_append_new(legs, leg);
+    }
+    return legs;
+}
+
 json_t *plan_job_legs(const struct workflow *workflow, const struct workflow_job *job, json_t *contexts,
                       struct error *err)
 {
@@ -63,6 +77,8 @@ json_t *plan_job_legs(const struct workflow *workflow, const struct workflow_job
     struct expr_scope scope = scope_make(contexts, &state);
     json_t *strategy, *legs;
 
+    if (job->legs != NULL)
+        return gitlab_legs(job->legs);
     if (job->strategy == NULL || workflow->is_literal)
         return json_null();
     strategy = template_expand_node(job->strategy, &scope, workflow->file, err);
@@ -202,7 +218,7 @@ static void plan_job_steps(struct ci_plan *plan, struct plan_job *pj, json_t *co
         plan_step(plan, step, shell, &sp);
         free(shell);
         out->name = step_name(plan, step);
-        out->command = step->run != NULL ? step->run : sp.action.command;
+        out->command = step->satisfied_by != NULL ? NULL : step->run != NULL ? step->run : sp.action.command;
         out->uses = step->uses;
         out->condition = step->condition;
         out->line = step->line;
@@ -253,7 +269,8 @@ static struct plan_job *add(const struct frame *f, const struct workflow_job *jo
     pj->pub.id = unique_id(plan, in_arena(plan, plan_job_id(f->workflow, job, leg, f->prefix)));
     pj->pub.name = in_arena(plan, plan_job_name(f->workflow, job, leg, contexts));
     pj->pub.key = f->prefix != NULL ? arena_printf(&plan->arena, "%s%s", f->prefix, job->key) : job->key;
-    pj->pub.file = f->workflow->is_literal ? NULL : f->workflow->file;
+    pj->pub.file = f->workflow->is_literal && !f->workflow->is_gitlab ? NULL : f->workflow->file;
+    pj->pub.note = job->note;
     pj->pub.line = job->line;
     for (size_t i = 0; i < job->needs.len; i++) {
         char *need = xasprintf("%s%s", f->prefix != NULL ? f->prefix : "", job->needs.items[i]);
@@ -506,9 +523,10 @@ static void spread_skips(struct ci_plan *plan, size_t first)
         for (size_t i = first; i < plan->jobs.len; i++) {
             struct plan_job *job = plan->jobs.items[i];
             const char *condition = job->job->condition;
-            bool asks = condition != NULL && (strstr(condition, "always(") != NULL ||
-                                              strstr(condition, "cancelled(") != NULL ||
-                                              strstr(condition, "failure(") != NULL);
+            bool asks = job->job->when != WORKFLOW_ON_SUCCESS ||
+                        (condition != NULL &&
+                         (strstr(condition, "always(") != NULL || strstr(condition, "cancelled(") != NULL ||
+                          strstr(condition, "failure(") != NULL));
             if (job->pub.reason != NULL || asks)
                 continue;
             for (size_t k = 0; k < job->pub.needs.len; k++) {

@@ -162,7 +162,10 @@ void plan_step(struct ci_plan *plan, const struct workflow_step *step, const cha
                struct step_plan *out)
 {
     memset(out, 0, sizeof *out);
-    if (step->run != NULL) {
+    if (step->satisfied_by != NULL) {
+        out->kind = CI_STEP_SATISFIED;
+        out->reason = step->satisfied_by;
+    } else if (step->run != NULL) {
         char *program = xstrndup(shell != NULL ? shell : "bash", strcspn(shell != NULL ? shell : "bash", " "));
 
         out->kind = CI_STEP_RUN;

@@ -233,7 +233,7 @@ static int run_leg(struct node *node, struct ci_job_result *result, json_t *cont
     int64_t start;
     int rc = -1;
 
-    if (o->cache_dir != NULL && o->tree_id != NULL) {
+    if (o->cache_dir != NULL && o->tree_id != NULL && !node->job->job->saves_artifacts) {
         key = cache_key(node->job, contexts, o->tree_id, o->env);
         if (cache_load(o->cache_dir, key, result, &cached)) {
             take_outputs(node, cached);
@@ -324,7 +324,11 @@ static int run_node(struct node *node, struct error *err)
     int rc = 0;
 
     contexts = plan_job_contexts(node->run->plan, job->workflow, job->job->key, NULL, needs, job->inputs);
-    if (!job->workflow->is_literal) {
+    if (job->workflow->is_literal) {
+        wanted = job->job->when == WORKFLOW_ALWAYS ? !state.is_cancelled
+                 : job->job->when == WORKFLOW_ON_FAILURE ? state.is_failed && !state.is_cancelled
+                                                         : wanted;
+    } else {
         struct expr_scope scope = scope_make(contexts, &state);
         if (template_condition(job->job->condition, &scope, &wanted, err) < 0) {
             finish_skipped(node, err->text, CI_ENVIRONMENT);
@@ -335,6 +339,8 @@ static int run_node(struct node *node, struct error *err)
     if (!wanted) {
         char *reason = state.is_failed || state.is_skipped || state.is_cancelled
                            ? xasprintf("a job that it needs %s", state.is_failed ? "failed" : "was not run")
+                       : job->job->when == WORKFLOW_ON_FAILURE
+                           ? xstrdup("runs only when an earlier job failed")
                            : xasprintf("its `if` is false: %s", job->job->condition);
         finish_skipped(node, reason, CI_SKIPPED);
         free(reason);

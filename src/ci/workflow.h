@@ -27,7 +27,12 @@ struct workflow_step {
     const char *timeout_minutes;
     const struct yaml_node *with, *env;
     int line;
+    const char *satisfied_by; /* of built steps: the command only stands for something else, and for what */
+    bool is_always;           /* of built steps: runs after a failure too, and never fails the job */
+    bool is_after_failure;    /* of built steps: runs after a failure only */
 };
+
+enum workflow_when { WORKFLOW_ON_SUCCESS, WORKFLOW_ON_FAILURE, WORKFLOW_ALWAYS };
 
 struct workflow_job {
     const char *key;
@@ -43,7 +48,14 @@ struct workflow_job {
     size_t step_count;
     int line;
     const char *skip_reason; /* of built jobs: why it does not run */
-    bool allow_failure;      /* GitLab: allow_failure */
+    /* GitLab's, of built jobs: */
+    bool allow_failure;
+    const int *allow_exit_codes; /* ended by 0: only a failure with one of these is allowed */
+    enum workflow_when when;
+    const char *image;             /* the job is written for; it runs on this machine */
+    const char *note;              /* what a reader should know, or NULL */
+    const struct yaml_node *legs;  /* a sequence of mappings from variables to values: one leg each; or NULL */
+    bool saves_artifacts;          /* other jobs may need them: its result alone is not enough */
 };
 
 struct workflow {
@@ -51,7 +63,7 @@ struct workflow {
     const char *file; /* relative to the definition's root */
     const char *name; /* `name`, or the file */
     bool is_literal;
-    bool is_parallel_safe; /* built jobs that do not share the tree */
+    bool is_gitlab; /* literal, from a .gitlab-ci.yml */
     const struct yaml_node *root, *on, *env, *defaults, *concurrency;
     struct vec jobs; /* struct workflow_job *, in the order of the file */
 };

@@ -45,6 +45,7 @@ static struct yaml_node *node_at(struct reader *r, enum yaml_kind kind, const ya
     node->kind = kind;
     node->line = (int)event->start_mark.line + 1;
     node->column = (int)event->start_mark.column + 1;
+    node->file = r->file;
     return node;
 }
 
@@ -75,6 +76,15 @@ static bool has_key(const struct vec *items, const char *key)
             return true;
     }
     return false;
+}
+
+static void replace_value(struct vec *items, const char *key, struct yaml_node *value)
+{
+    for (size_t i = 0; i + 1 < items->len; i += 2) {
+        const struct yaml_node *k = items->items[i];
+        if (strcmp(k->text, key) == 0)
+            items->items[i + 1] = value;
+    }
 }
 
 /* "<<: *base" and "<<: [*a, *b]": keys that are not there yet. */
@@ -123,6 +133,10 @@ static int read_mapping(struct reader *r, struct yaml_node *node, unsigned depth
             goto out;
         if (r->merge_keys && key->is_plain && strcmp(key->text, "<<") == 0) {
             vec_push(&merged, value);
+            continue;
+        }
+        if (r->merge_keys && map_has(&seen, key->text)) {
+            replace_value(&items, key->text, value);
             continue;
         }
         if (map_has(&seen, key->text)) {
@@ -244,7 +258,7 @@ out:
 int yaml_tree_read(struct arena *arena, const char *text, size_t n, const char *file, bool merge_keys,
                    struct yaml_node **root, struct error *err)
 {
-    struct reader r = {.arena = arena, .file = file, .merge_keys = merge_keys, .err = err};
+    struct reader r = {.arena = arena, .file = arena_strdup(arena, file), .merge_keys = merge_keys, .err = err};
     yaml_event_t event;
     int rc = -1;
 
@@ -397,6 +411,18 @@ json_t *yaml_to_json(const struct yaml_node *node)
     return json;
 }
 
+json_t *yaml_to_json_texts(const struct yaml_node *mapping)
+{
+    json_t *json = json_object();
+
+    for (size_t i = 0; mapping != NULL && mapping->kind == YAML_MAPPING && i + 1 < mapping->len; i += 2) {
+        const char *text = yaml_text(mapping->items[i + 1]);
+        json_t *value = json_string(text != NULL ? text : "");
+        json_object_set_new(json, mapping->items[i]->text, value != NULL ? value : json_string(""));
+    }
+    return json;
+}
+
 struct yaml_node *yaml_new_scalar(struct arena *arena, const char *text)
 {
     struct yaml_node *node = arena_alloc(arena, sizeof *node);
@@ -411,6 +437,18 @@ struct yaml_node *yaml_new_mapping(struct arena *arena)
     struct yaml_node *node = arena_alloc(arena, sizeof *node);
 
     node->kind = YAML_MAPPING;
+    return node;
+}
+
+struct yaml_node *yaml_new_sequence(struct arena *arena, struct yaml_node *const *items, size_t n)
+{
+    struct yaml_node *node = arena_alloc(arena, sizeof *node);
+
+    node->kind = YAML_SEQUENCE;
+    node->items = arena_alloc(arena, (n + 1) * sizeof *node->items);
+    if (n > 0)
+        memcpy(node->items, items, n * sizeof *node->items);
+    node->len = n;
     return node;
 }
 

@@ -22,6 +22,7 @@ struct yaml_node {
     const char *tag;  /* "!reference" and such; NULL when there is none */
     bool is_plain;    /* neither quoted nor a block */
     int line, column; /* 1-based */
+    const char *file; /* as given to the reader, in its arena; NULL for nodes that were built */
     struct yaml_node **items; /* of a sequence; of a mapping key, value, key, value ... */
     size_t len;               /* number of items: of a mapping twice the number of keys */
 };
@@ -31,7 +32,8 @@ struct yaml_node {
 #define YAML_MAX_NODES 100000
 
 /* Reads one document into ARENA. FILE names it in errors. ROOT is NULL for an empty document. With
- * MERGE_KEYS "<<" merges mappings (GitLab); else it is a key like any other. */
+ * MERGE_KEYS "<<" merges mappings and the last of two equal keys holds (GitLab); else "<<" is a key like any
+ * other and a second one of a name is an error (GitHub). */
 int yaml_tree_read(struct arena *arena, const char *text, size_t n, const char *file, bool merge_keys,
                    struct yaml_node **root, struct error *err);
 
@@ -48,10 +50,13 @@ bool yaml_is_null(const struct yaml_node *node);
 json_t *yaml_scalar_json(const struct yaml_node *node);
 /* The whole tree so. New reference. */
 json_t *yaml_to_json(const struct yaml_node *node);
+/* A mapping of scalars as an object of their texts, whatever they would mean. New reference. */
+json_t *yaml_to_json_texts(const struct yaml_node *mapping);
 
 /* Nodes for models that are built without a file. Texts are copied into ARENA. */
 struct yaml_node *yaml_new_scalar(struct arena *arena, const char *text);
 struct yaml_node *yaml_new_mapping(struct arena *arena);
+struct yaml_node *yaml_new_sequence(struct arena *arena, struct yaml_node *const *items, size_t n);
 void yaml_mapping_add(struct arena *arena, struct yaml_node *mapping, const char *key,
                       struct yaml_node *value);
 
