@@ -7,7 +7,7 @@
 #include "base/str.h"
 #include "base/utf8.h"
 #include "base/vec.h"
-#include "sandbox/secret_patterns.h"
+#include "base/secret_patterns.h"
 
 #include <ctype.h>
 #include <stdio.h>
