@@ -8,6 +8,7 @@
 #include "base/clock.h"
 #include "base/json.h"
 #include "base/random.h"
+#include "base/redact.h"
 #include "base/utf8.h"
 #include "base/vec.h"
 #include "io/loop.h"
@@ -65,6 +66,7 @@ struct thread {
     struct timer *deadline;
     struct timer *later;
     struct usage usage;
+    struct redact_stream deltas; /* of the message that comes in */
     char *last_message;
     json_t *submission;
     char *submission_tool;
@@ -94,6 +96,7 @@ static void record(struct thread *t, const json_t *event)
 
 static void emit(struct thread *t, json_t *event)
 {
+    redact_json(event);
     record(t, event);
     if (t->options.on_event != NULL)
         t->options.on_event(t->options.data, t, event);
@@ -144,6 +147,7 @@ struct thread *thread_create(const struct thread_options *options)
     t->cwd = xstrdup(options->cwd);
     t->owes = xstrdup(options->owes);
     t->last_message = xstrdup("");
+    redact_stream_init(&t->deltas, REDACT_ALL);
     if (t->options.max_steps <= 0)
         t->options.max_steps = DEFAULT_MAX_STEPS;
     tools_json = tool_set_wire_json(options->tools, provider_wire(options->provider));
@@ -173,6 +177,7 @@ static void free_thread(struct thread *t)
     str_list_finish(&t->queued);
     json_decref(t->submission);
     free(t->submission_tool);
+    buf_free(&t->deltas.held);
     free(t->last_message);
     free(t->id);
     free(t->role);
@@ -220,9 +225,25 @@ static void leave(struct thread *t)
 static void on_text_delta(void *data, const char *text, size_t n)
 {
     struct thread *t = data;
+    struct buf out = BUF_INIT;
 
-    if (t->options.on_text_delta != NULL)
-        t->options.on_text_delta(t->options.data, t, text, n);
+    if (t->options.on_text_delta == NULL)
+        return;
+    redact_stream_feed(&t->deltas, text, n, &out);
+    if (out.len > 0)
+        t->options.on_text_delta(t->options.data, t, out.data, out.len);
+    buf_free(&out);
+}
+
+/* What a stream of deltas held back comes before the whole message. */
+static void end_deltas(struct thread *t)
+{
+    struct buf out = BUF_INIT;
+
+    redact_stream_end(&t->deltas, &out);
+    if (out.len > 0 && t->options.on_text_delta != NULL)
+        t->options.on_text_delta(t->options.data, t, out.data, out.len);
+    buf_free(&out);
 }
 
 static void on_item(void *data, const struct model_item *item)
@@ -233,6 +254,7 @@ static void on_item(void *data, const struct model_item *item)
 
     switch (item->kind) {
     case ITEM_MESSAGE:
+        end_deltas(t);
         free(t->last_message);
         t->last_message = xstrdup(item->text == NULL ? "" : item->text);
         id = next_item_id(t);
@@ -266,6 +288,8 @@ static void on_retry(void *data, int attempt, uint64_t delay_ms, const struct er
     char *text;
 
     drop_pending(t); /* what a cut answer brought comes again */
+    buf_free(&t->deltas.held);
+    t->deltas.sent = 0;
     text = xasprintf("retry %d in %.1f s: %s", attempt, (double)delay_ms / 1000.0, reason->text);
 
     emit(t, json_pack("{s:s, s:s}", "type", "error", "message", text));

@@ -3,21 +3,27 @@
 
 #include "base/buf.h"
 #include "base/json.h"
+#include "base/redact.h"
 #include "base/str.h"
 #include "base/utf8.h"
 #include "model/usage.h"
 #include "tool/registry.h"
 
 #include <stdbool.h>
+#include <stdlib.h>
 #include <string.h>
 
 #define MAX_EVENT_OUTPUT_BYTES 16384
 
-/* A string value from text that may be no UTF-8; cut in the middle when long. */
+/* A string value from text that may be no UTF-8; cut in the middle when long, and not within a secret. */
 static json_t *text_value(const char *text, size_t n)
 {
     struct buf b = BUF_INIT;
+    char *clean = n > MAX_EVENT_OUTPUT_BYTES ? redact_text(text, n, REDACT_ALL, &n) : NULL;
     json_t *value;
+
+    if (clean != NULL)
+        text = clean;
 
     if (n > MAX_EVENT_OUTPUT_BYTES) {
         utf8_append_repaired(&b, text, utf8_floor(text, n, MAX_EVENT_OUTPUT_BYTES / 2));
@@ -28,6 +34,7 @@ static json_t *text_value(const char *text, size_t n)
     }
     value = json_stringn(buf_cstr(&b), b.len);
     buf_free(&b);
+    free(clean);
     return value;
 }
 

@@ -1,20 +1,28 @@
 /* base/error.c: see error.h. */
 #include "base/error.h"
 
+#include "base/buf.h"
+#include "base/redact.h"
+
 #include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 
-/* Writes into TEXT; text that does not fit ends in "...". */
+/* Writes into TEXT, without secrets; text that does not fit ends in "...". */
 static void format_text(char *text, size_t size, const char *fmt, va_list ap)
 {
-    int n = vsnprintf(text, size, fmt, ap);
+    struct buf b = BUF_INIT;
+    size_t n;
 
-    if (n < 0)
-        text[0] = '\0';
-    else if ((size_t)n >= size)
+    buf_vprintf(&b, fmt, ap);
+    redact_buf(&b, 0, REDACT_ALL); /* before the cut, which could leave half of one */
+    n = b.len < size ? b.len : size - 1;
+    memcpy(text, buf_cstr(&b), n);
+    text[n] = '\0';
+    if (b.len >= size)
         memcpy(text + size - 4, "...", 4);
+    buf_free(&b);
 }
 
 int error_set(struct error *err, enum error_code code, const char *fmt, ...)

@@ -143,6 +143,14 @@ static bool found(struct secret_match *m, const char *kind, size_t start, size_t
     return true;
 }
 
+/* Does a word end before AT? The letter of an escape (\n in JSON within JSON) is part of none. */
+static bool stands_alone(const char *text, size_t at)
+{
+    if (at == 0 || !isalnum((unsigned char)text[at - 1]))
+        return true;
+    return at > 1 && text[at - 2] == '\\' && strchr("nrt", text[at - 1]) != NULL;
+}
+
 static bool match_pattern(const struct pattern *p, const char *text, size_t n, size_t at, bool loose,
                           struct secret_match *m)
 {
@@ -151,7 +159,7 @@ static bool match_pattern(const struct pattern *p, const char *text, size_t n, s
 
     if (at + prefix > n || memcmp(text + at, p->prefix, prefix) != 0)
         return false;
-    if (!loose && at > 0 && isalnum((unsigned char)text[at - 1]))
+    if (!loose && !stands_alone(text, at))
         return false;
     len = run_length(text, n, at + prefix, p->alphabet);
     while (len > p->min && text[at + prefix + len - 1] == '.') /* the end of a sentence */
@@ -238,7 +246,7 @@ static bool match_jwt(const char *text, size_t n, size_t at, bool loose, struct 
 {
     size_t first, second, third, p;
 
-    if (n - at < 40 || memcmp(text + at, "eyJ", 3) != 0 || (!loose && at > 0 && isalnum((unsigned char)text[at - 1])))
+    if (n - at < 40 || memcmp(text + at, "eyJ", 3) != 0 || (!loose && !stands_alone(text, at)))
         return false;
     first = run_length(text, n, at, BASE64);
     p = at + first + 1;

@@ -5,6 +5,7 @@
 #include "base/clock.h"
 #include "base/file.h"
 #include "base/path.h"
+#include "base/redact.h"
 #include "ci/step_files.h"
 #include "io/fiber.h"
 #include "io/process.h"
@@ -201,6 +202,7 @@ static int collect(struct job_runner *r, const struct step_command *c, const cha
 
     step_commands_read(buf_cstr(raw), raw->len, &effects);
     step_output_mask(&out->output, buf_cstr(raw), raw->len, &r->masks);
+    redact_buf(&out->output, 0, REDACT_ALL);
     out->is_environment = effects.is_environment;
     out->reason = effects.environment_reason;
 

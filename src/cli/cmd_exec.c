@@ -8,6 +8,7 @@
 #include "base/file.h"
 #include "base/json.h"
 #include "base/path.h"
+#include "base/redact.h"
 #include "base/utf8.h"
 #include "cli/prompt_history.h"
 #include "cli/settings.h"
@@ -110,6 +111,7 @@ static int run_exec(struct cli_context *ctx, const struct cli_args *args)
     struct buf schema = BUF_INIT;
     char *prompt = read_prompt(args, &err);
     char *cwd = path_current_directory();
+    char *clean;
     int rc = -1;
 
     with_mode.overrides = (struct str_list){0};
@@ -139,6 +141,11 @@ static int run_exec(struct cli_context *ctx, const struct cli_args *args)
     prompt_history_add(config, agent_session_thread_id(session), prompt);
     if (agent_session_ask(session, prompt, &answer, &err) < 0)
         goto out;
+    clean = redact_text(answer.message, strlen(answer.message), REDACT_KNOWN, NULL);
+    if (clean != NULL) {
+        free(answer.message);
+        answer.message = clean;
+    }
     if (!out.as_json)
         print_text(stdout, "", answer.message);
     if (file != NULL && file_write(file, answer.message, strlen(answer.message), 0644, &err) < 0)

@@ -2,6 +2,7 @@
 #include "cli/command.h"
 
 #include "base/log.h"
+#include "base/redact.h"
 #include "io/fiber.h"
 #include "io/loop.h"
 #include "sandbox/exec_helper.h"
@@ -148,6 +149,7 @@ int main(int argc, char **argv)
     if (argc > 1 && strcmp(argv[1], SANDBOX_HELPER_NAME) == 0) /* before all else: it runs for every command */
         return sandbox_exec_helper_main(argc, argv);
     (void)signal(SIGPIPE, SIG_IGN);
+    log_set_filter(redact_line);
     if (!prepare(&call, argc, argv, &exit_code))
         goto out;
     call.ctx.loop = loop_create();

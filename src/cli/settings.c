@@ -5,7 +5,10 @@
 #include "base/str.h"
 #include "cli/command.h"
 #include "config/config.h"
+#include "config/known_secrets.h"
 #include "config/role.h"
+
+#include <unistd.h>
 
 /* Strict means every role file too, also those that no thread would open. */
 static int check_roles(const struct config *config, struct error *err)
@@ -36,6 +39,7 @@ struct config *cli_load_config(const struct cli_context *ctx, struct error *err)
 
     if (config == NULL)
         return NULL;
+    known_secrets_register(config, environ);
     if (ctx->strict_config && check_roles(config, err) < 0) {
         config_destroy(config);
         return NULL;

@@ -4,6 +4,7 @@
 #include "base/alloc.h"
 #include "base/glob.h"
 #include "config/config.h"
+#include "config/known_secrets.h"
 
 #include <ctype.h>
 #include <stdlib.h>
@@ -68,21 +69,22 @@ void shell_environment_build(const struct config *c, char *const *environment, s
 {
     const char *inherit = config_string(c, "shell_environment_policy.inherit");
     const struct toml_value *set = config_table(c, "shell_environment_policy.set");
-    struct str_list exclude = {0}, include = {0}, kept = {0};
+    struct str_list exclude = {0}, include = {0}, kept = {0}, own = {0};
 
     if (!config_bool(c, "shell_environment_policy.ignore_default_excludes")) {
         str_list_add(&exclude, "*KEY*");
         str_list_add(&exclude, "*SECRET*");
         str_list_add(&exclude, "*TOKEN*");
     }
+    known_secret_variables(c, &own);
     config_list(c, "shell_environment_policy.exclude", &exclude);
     config_list(c, "shell_environment_policy.include_only", &include);
     take_filters(c, &exclude, &include);
     for (size_t i = 0; environment[i] != NULL && !str_eq(inherit, "none"); i++) {
         char *name = name_of(environment[i]);
 
-        if ((!str_eq(inherit, "core") || is_core(name)) && !matches_any(&exclude, name) &&
-            toml_get(set, name) == NULL)
+        if ((!str_eq(inherit, "core") || is_core(name)) && !matches_any(&exclude, name) && toml_get(set, name) == NULL &&
+            (!str_list_has(&own, name) || str_list_has(&include, name)))
             str_list_add(&kept, environment[i]);
         free(name);
     }
@@ -100,6 +102,7 @@ void shell_environment_build(const struct config *c, char *const *environment, s
         free(name);
     }
     str_list_finish(&exclude);
+    str_list_finish(&own);
     str_list_finish(&include);
     str_list_finish(&kept);
 }

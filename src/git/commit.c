@@ -7,6 +7,7 @@
 #include "base/file.h"
 #include "base/path.h"
 #include "base/random.h"
+#include "base/redact.h"
 #include "base/str.h"
 #include "base/utf8.h"
 #include "git/git.h"
@@ -188,6 +189,7 @@ int commit_worktree(struct git_repo *repo, const char *path, const char *parent,
     struct git_call call = {.dir = path, .env = env, .flags = GIT_WRITES};
     struct buf out = BUF_INIT;
     char *parent_tree = NULL;
+    char *clean = NULL;
     int rc = -1;
 
     random_id(suffix, 8);
@@ -216,8 +218,8 @@ int commit_worktree(struct git_repo *repo, const char *path, const char *parent,
         check_changes(path, result, err) < 0)
         goto out;
     commit_tree[1] = result->tree;
-    call = (struct git_call){
-        .args = commit_tree, .input = message, .input_len = strlen(message), .flags = GIT_WRITES};
+    clean = redact_copy(message);
+    call = (struct git_call){.args = commit_tree, .input = clean, .input_len = strlen(clean), .flags = GIT_WRITES};
     if (git_call(repo, &call, &out, NULL, err) < 0)
         goto out;
     result->id = take_line(&out);
@@ -229,6 +231,7 @@ out:
     free(env_dir);
     free(env_tree);
     free(parent_tree);
+    free(clean);
     buf_free(&out);
     return rc;
 }

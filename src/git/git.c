@@ -4,6 +4,7 @@
 #include "base/alloc.h"
 #include "base/clock.h"
 #include "base/path.h"
+#include "base/redact.h"
 #include "base/str.h"
 #include "base/vec.h"
 #include "io/fiber.h"
@@ -109,7 +110,7 @@ static void build_env(const struct git_repo *repo, const char *const *extra, str
     long long now = repo->date_s > 0 ? repo->date_s : clock_wall_ms() / 1000;
 
     for (char **e = environ; *e != NULL; e++)
-        if (!str_starts_with(*e, "GIT_") && !str_starts_with(*e, "LC_ALL=") && !str_starts_with(*e, "LANGUAGE=") &&
+        if (!redact_is_secret_name(*e, strcspn(*e, "=")) && !str_starts_with(*e, "GIT_") && !str_starts_with(*e, "LC_ALL=") && !str_starts_with(*e, "LANGUAGE=") &&
             !str_starts_with(*e, "PATH="))
             str_list_add(env, *e);
     str_list_take(env, absolute_path());

@@ -3,6 +3,7 @@
 
 #include "base/alloc.h"
 #include "base/buf.h"
+#include "base/redact.h"
 #include "base/str.h"
 #include "git/git.h"
 
@@ -95,12 +96,13 @@ static int commit_tree(struct git_repo *repo, const char *tree, const char *firs
                        const char *message, char **commit, struct error *err)
 {
     const char *args[] = {"commit-tree", tree, "-p", first, second == NULL ? NULL : "-p", second, NULL};
-    struct git_call call = {
-        .args = args, .input = message, .input_len = strlen(message), .flags = GIT_WRITES};
+    char *clean = redact_copy(message);
+    struct git_call call = {.args = args, .input = clean, .input_len = strlen(clean), .flags = GIT_WRITES};
     struct buf out = BUF_INIT;
     int rc = git_call(repo, &call, &out, NULL, err);
 
     *commit = rc == 0 ? xstrndup(out.data, strcspn(out.data, "\n")) : NULL;
+    free(clean);
     buf_free(&out);
     return rc;
 }

@@ -5,6 +5,7 @@
 #include "base/buf.h"
 #include "base/file.h"
 #include "base/json.h"
+#include "base/redact.h"
 #include "base/str.h"
 #include "model/mock_script.h"
 #include "model/wire.h"
@@ -50,7 +51,7 @@ static size_t secret_length(const char *text)
 static char *clean(const char *text, const char *cwd, char *(*redact)(const char *text))
 {
     struct buf out = BUF_INIT;
-    char *redacted = redact != NULL ? redact(text) : NULL;
+    char *redacted = redact != NULL ? redact(text) : redact_line(text);
     const char *from = redacted != NULL ? redacted : text;
     size_t cwd_len = cwd != NULL ? strlen(cwd) : 0;
     bool in_word = false;

@@ -7,6 +7,7 @@
 #include "base/clock.h"
 #include "base/file.h"
 #include "base/json.h"
+#include "base/redact.h"
 #include "base/vec.h"
 #include "config/provider_config.h"
 #include "io/loop.h"
@@ -421,6 +422,7 @@ int provider_check_auth(const struct provider *p, struct error *err)
     if (p->auth_command != NULL)
         return 0;
     rc = find_key(p, NULL, &key, err);
+    redact_add(key);
     free(key);
     return rc;
 }
@@ -555,6 +557,7 @@ static void on_auth_exit(void *data, const struct process_exit *exit)
     } else {
         free(p->token);
         p->token = xstrdup(token);
+        redact_add(token);
         p->token_ms = clock_monotonic_ms();
     }
     free(text);

@@ -3,6 +3,7 @@
 
 #include "base/json.h"
 #include "base/random.h"
+#include "base/redact.h"
 #include "base/str.h"
 
 #include <ctype.h>
@@ -123,7 +124,10 @@ static void set_text(struct failure *failure, const char *provider, int status, 
 {
     struct error *err = &failure->err;
     char http[32] = "";
-    int n = (int)strnlen(message, MESSAGE_MAX);
+    char *clean = redact_copy(message); /* a service may repeat the key; it must not be cut in two */
+    int n = (int)strnlen(clean, MESSAGE_MAX);
+
+    message = clean;
 
     if (status > 0)
         snprintf(http, sizeof http, " (HTTP %d)", status);
@@ -157,6 +161,7 @@ static void set_text(struct failure *failure, const char *provider, int status, 
         error_set(err, ERROR_MODEL, "provider %s answered with an error%s: %.*s", provider, http, n, message);
         break;
     }
+    free(clean);
 }
 
 static const char *string_or_null(const json_t *object, const char *key)

@@ -10,6 +10,7 @@
 #include "base/file.h"
 #include "base/json.h"
 #include "base/path.h"
+#include "base/redact.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -88,17 +89,20 @@ int history_add(const struct history_options *options, const char *session_id, c
     struct buf line = BUF_INIT;
     struct json_writer w = {.out = &line};
     char *folder;
+    char *clean;
     int fd = -1;
     int rc = -1;
 
     if (options->persistence == HISTORY_NONE)
         return 0;
+    clean = redact_copy(text);
     jw_object_begin(&w);
     jw_pair_string(&w, "session_id", session_id);
     jw_pair_int(&w, "ts", clock_wall_ms() / 1000);
-    jw_pair_string(&w, "text", text);
+    jw_pair_string(&w, "text", clean);
     jw_object_end(&w);
     buf_putc(&line, '\n');
+    free(clean);
 
     folder = path_dirname(options->path);
     if (file_make_directories(folder, 0700, err) < 0)

@@ -5,9 +5,11 @@
 #include "store/journal.h"
 
 #include "base/alloc.h"
+#include "base/buf.h"
 #include "base/clock.h"
 #include "base/file.h"
 #include "base/log.h"
+#include "base/redact.h"
 #include "base/str.h"
 #include "base/vec.h"
 #include "io/loop.h"
@@ -125,12 +127,15 @@ static int insert_run(struct journal *journal, const struct journal_run *run, st
 {
     int64_t now_ms = clock_wall_ms();
     int64_t created_ms = run->created_ms ? run->created_ms : now_ms;
+    char *goal = redact_copy(run->goal);
+    int rc = changed(journal,
+                     database_change(journal->db, err, "INSERT INTO run VALUES (1, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                                     "sssssssii", run->id, goal, run->repo, run->base_commit, run->target_branch,
+                                     run->state ? run->state : "running", run->config ? run->config : "{}", created_ms,
+                                     now_ms));
 
-    return changed(journal,
-                   database_change(journal->db, err, "INSERT INTO run VALUES (1, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-                                   "sssssssii", run->id, run->goal, run->repo, run->base_commit,
-                                   run->target_branch, run->state ? run->state : "running",
-                                   run->config ? run->config : "{}", created_ms, now_ms));
+    free(goal);
+    return rc;
 }
 
 struct journal *journal_create(const char *path, const struct journal_run *run, struct error *err)
@@ -339,14 +344,20 @@ int journal_run_set_config(struct journal *journal, const char *json, struct err
 int journal_put(struct journal *journal, const char *kind, const char *key, const char *json,
                 struct error *err)
 {
+    struct buf clean = BUF_INIT;
+    int rc;
+
     if (check_transaction(journal, err) < 0)
         return -1;
-    return changed(journal,
-                   database_change(journal->db, err,
-                                   "INSERT INTO record (kind, key, json, updated_ms) VALUES (?, ?, ?, ?)"
-                                   " ON CONFLICT (kind, key) DO UPDATE SET json = excluded.json,"
-                                   " updated_ms = excluded.updated_ms",
-                                   "sssi", kind, key, json, clock_wall_ms()));
+    redact_append_json(&clean, json, strlen(json));
+    rc = changed(journal,
+                 database_change(journal->db, err,
+                                 "INSERT INTO record (kind, key, json, updated_ms) VALUES (?, ?, ?, ?)"
+                                 " ON CONFLICT (kind, key) DO UPDATE SET json = excluded.json,"
+                                 " updated_ms = excluded.updated_ms",
+                                 "sssi", kind, key, buf_cstr(&clean), clock_wall_ms()));
+    buf_free(&clean);
+    return rc;
 }
 
 char *journal_get(struct journal *journal, const char *kind, const char *key, struct error *err)
@@ -400,10 +411,16 @@ int journal_each(struct journal *journal, const char *kind,
 static int insert_event(struct journal *journal, int64_t ts_ms, const char *type, const char *json,
                         struct error *err)
 {
+    struct buf clean = BUF_INIT;
+    int rc;
+
     if (check_transaction(journal, err) < 0)
         return -1;
-    return database_change(journal->db, err, "INSERT INTO event (ts_ms, type, json) VALUES (?, ?, ?)", "iss",
-                           ts_ms, type, json);
+    redact_append_json(&clean, json, strlen(json));
+    rc = database_change(journal->db, err, "INSERT INTO event (ts_ms, type, json) VALUES (?, ?, ?)", "iss",
+                         ts_ms, type, buf_cstr(&clean));
+    buf_free(&clean);
+    return rc;
 }
 
 /* Writes the events that wait. Without a sync: what the process has written survives its kill; only a power

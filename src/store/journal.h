@@ -4,6 +4,8 @@
  * that `--json` prints, and keyed records for everything that a resume needs (tasks, attempts, verdicts,
  * batches, CI results, approvals): what their JSON means is the caller's.
  *
+ * Secrets are taken out of everything that is written (base/redact.h): a resumed run sees them redacted.
+ *
  * For tests: CADRE_CRASH_AFTER_WRITES=N ends the process (exit code 137, nothing flushed) right after the
  * Nth commit since start; 0 or unset: never. (That is what a kill -9 does to the file: the operating system still has what
  * was written.) */

@@ -8,6 +8,7 @@
 #include "base/json.h"
 #include "base/log.h"
 #include "base/path.h"
+#include "base/redact.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -101,6 +102,7 @@ static int write_pending(struct rollout *rollout, struct error *err)
 void rollout_add(struct rollout *rollout, const char *type, const char *payload, size_t n)
 {
     struct json_writer w = {.out = &rollout->pending};
+    struct buf clean = BUF_INIT;
     char now[CLOCK_TEXT_BYTES];
 
     clock_format_utc(clock_wall_ms(), now);
@@ -108,7 +110,9 @@ void rollout_add(struct rollout *rollout, const char *type, const char *payload,
     jw_pair_string(&w, "timestamp", now);
     jw_pair_string(&w, "type", type);
     jw_key(&w, "payload");
-    jw_raw(&w, payload, n);
+    redact_append_json(&clean, payload, n);
+    jw_raw(&w, clean.data, clean.len);
+    buf_free(&clean);
     jw_object_end(&w);
     buf_putc(&rollout->pending, '\n');
     if (rollout->pending.len > BUFFER_BYTES && !error_is_set(&rollout->failure))

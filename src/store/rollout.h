@@ -18,7 +18,7 @@ struct rollout;
 /* Opens PATH for appending, making it (mode 0600) and its folder. */
 struct rollout *rollout_open(const char *path, struct error *err);
 
-/* PAYLOAD is JSON text of N bytes. */
+/* PAYLOAD is JSON text of N bytes. Secrets are taken out of it (base/redact.h). */
 void rollout_add(struct rollout *rollout, const char *type, const char *payload, size_t n);
 
 /* Writes what is buffered. */

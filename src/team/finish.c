@@ -6,6 +6,7 @@
 #include "base/file.h"
 #include "base/log.h"
 #include "base/path.h"
+#include "base/redact.h"
 #include "git/diff.h"
 #include "git/merge.h"
 #include "team/prompts.h"
@@ -111,6 +112,7 @@ int run_release_notes(struct run *run, struct error *err)
         buf_putc(&notes, '\n');
     free(run->notes_path);
     run->notes_path = path_join(run->dir, "release-notes.md");
+    redact_buf(&notes, 0, REDACT_ALL);
     rc = file_write_atomic(run->notes_path, notes.data, notes.len, 0644, err);
 out:
     free(prompt);

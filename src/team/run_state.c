@@ -7,6 +7,7 @@
 #include "base/file.h"
 #include "base/json.h"
 #include "base/log.h"
+#include "base/redact.h"
 #include "io/fiber.h"
 #include "model/budget.h"
 #include "store/journal.h"
@@ -41,6 +42,7 @@ void run_emit(struct run *run, json_t *event)
 
     if (event == NULL)
         return; /* json_pack refused text that is no UTF-8: sources repair theirs first */
+    redact_json(event);
     type = json_get_string(event, "type", "");
     clock_format_utc(clock_wall_ms(), ts);
     json_object_set_new(event, "ts", json_string(ts));

@@ -9,6 +9,7 @@
 #include "base/json.h"
 #include "base/path.h"
 #include "base/random.h"
+#include "base/redact.h"
 #include "base/vec.h"
 #include "io/loop.h"
 #include "io/process.h"
@@ -82,14 +83,26 @@ static bool mentions_git_lock(const struct buf *output)
             strstr(output->data, "index.lock") != NULL);
 }
 
+/* What a model is not shown goes before anything is cut; what may be the beginning of it waits for the rest. */
+static void take_secrets_out(struct exec_session *s, struct buf *held)
+{
+    size_t open = s->has_exited || s->output.len == 0 ? 0 : redact_open_tail(s->output.data, s->output.len, 0, REDACT_KNOWN);
+
+    buf_append(held, buf_cstr(&s->output) + s->output.len - open, open);
+    buf_truncate(&s->output, s->output.len - open);
+    redact_buf(&s->output, 0, REDACT_KNOWN);
+}
+
 static void answer(struct exec_session *s)
 {
     struct tool_call *call = s->waiting;
+    struct buf held = BUF_INIT;
     char chunk[7];
 
     s->waiting = NULL;
     timer_cancel(s->yield);
     s->yield = NULL;
+    take_secrets_out(s, &held);
     random_id(chunk, 6);
     buf_printf(&call->output, "Chunk ID: %s\nWall time: %.4f seconds\n", chunk,
                (double)(clock_monotonic_us() - s->call_started_us) / 1e6);
@@ -106,7 +119,8 @@ static void answer(struct exec_session *s)
         buf_puts(&call->output, "Note: .git is read-only here; the engine commits your working directory for you.\n");
     buf_puts(&call->output, "Output:\n");
     truncate_middle(&call->output, buf_cstr(&s->output), s->output.len, s->max_tokens);
-    buf_clear(&s->output);
+    buf_free(&s->output);
+    s->output = held;
     call->result.exit_code = s->has_exited ? s->exit.exit_code : -1;
     tool_call_finish(call);
     if (s->has_exited) {

@@ -3,6 +3,7 @@
 
 #include "base/alloc.h"
 #include "base/json.h"
+#include "base/redact.h"
 #include "io/loop.h"
 #include "model/tool_schema.h"
 #include "tool/tool_internal.h"
@@ -107,6 +108,7 @@ static void deliver(void *data)
     struct tool_call *call = data;
 
     call->deferred = NULL;
+    redact_buf(&call->output, 0, REDACT_KNOWN);
     call->result.output = buf_cstr(&call->output);
     call->result.output_len = call->output.len;
     call->result.image_base64 = call->image_base64;

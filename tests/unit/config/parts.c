@@ -194,7 +194,11 @@ static void shell_environment_follows_the_policy(void **state)
 
     expect_environment(f, "", "PATH=/bin LANG=C EDITOR=vi=x");
     expect_environment(f, "[shell_environment_policy]\nignore_default_excludes = true\n",
-                       "PATH=/bin OPENAI_API_KEY=s my_token=t LANG=C EDITOR=vi=x");
+                       "PATH=/bin my_token=t LANG=C EDITOR=vi=x"); /* our own key goes to nobody unasked */
+    expect_environment(f,
+                       "[shell_environment_policy]\nignore_default_excludes = true\n"
+                       "include_only = [\"OPENAI_API_KEY\"]\n",
+                       "OPENAI_API_KEY=s");
     expect_environment(f, "[shell_environment_policy]\ninherit = \"core\"\nset = { A = \"1\" }\n",
                        "PATH=/bin LANG=C A=1");
     expect_environment(f, "[shell_environment_policy]\ninherit = \"none\"\nset = { API_KEY = \"given\" }\n",
