@@ -122,10 +122,13 @@ for name in "${!S[@]}"; do
         *) all_secrets+="${S[$name]} " ;;
     esac
 done
-jq -n --arg all "$all_secrets" '{rules: [
-  {match: {model: "fails"}, reply: {message: ""}, fault: {status: 400, times: -1, body: {error: {message: ("bad keys: " + $all)}}}},
-  {match: {turn: 0}, reply: {message: $all, tool_calls: [{name: "exec_command", arguments: {cmd: ("printf %s " + ($all | @base64) + " | base64 -d; env")}}]}},
-  {match: {}, reply: {message: ("done: " + $all)}}]}' >"$SCRATCH/exec.json"
+jq -n --arg all "$all_secrets" --arg token "${S[auth_command_output]}" '
+def rules(suffix; all): [
+  {match: {model: ("fails" + suffix)}, reply: {message: ""}, fault: {status: 400, times: -1, body: {error: {message: ("bad keys: " + all)}}}},
+  {match: {model: ("works" + suffix), turn: 0}, reply: {message: all, tool_calls: [
+     {name: "exec_command", arguments: {cmd: ("printf %s " + (all | @base64) + " | base64 -d; env")}}]}},
+  {match: {model: ("works" + suffix)}, reply: {message: ("done: " + all)}}];
+{rules: (rules("-third"; $all + $token) + rules(""; $all))}' >"$SCRATCH/exec.json"
 config=$(cat "$CODEX_HOME/config.toml")
 old_url=$MOCK_URL
 start_mock "$SCRATCH/exec.json"
@@ -134,13 +137,12 @@ number=0
 for provider in mock second third; do
     for model in works fails; do
         number=$((number + 1))
-        prompt="use $all_secrets"
-        [ "$provider" != third ] || prompt+=${S[auth_command_output]}
-        "$CADRE" -v -m "$model" -c "model_provider=\"$provider\"" exec --json "$prompt" >"$SCRATCH/out.$number" 2>"$SCRATCH/err.$number"
+        [ "$provider" != third ] || model+=-third
+        "$CADRE" -v -m "$model" -c "model_provider=\"$provider\"" exec --json "use $all_secrets" >"$SCRATCH/out.$number" 2>"$SCRATCH/err.$number"
         echo "$provider $model $?" >>"$SCRATCH/codes"
     done
 done
-ok every_provider_was_asked is "$(tr '\n' ' ' <"$SCRATCH/codes")" "mock works 0 mock fails 4 second works 0 second fails 4 third works 0 third fails 4 "
+ok every_provider_was_asked is "$(tr '\n' ' ' <"$SCRATCH/codes")" "mock works 0 mock fails 4 second works 0 second fails 4 third works-third 0 third fails-third 4 "
 ok the_command_ran_and_its_output_is_there test "$(grep -c 'aggregated_output":"[^"]*\[redacted\]' "$SCRATCH/out.1")" -ge 1
 
 # --- search ------------------------------------------------------------------------------------------------------------------
