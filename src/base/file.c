@@ -37,7 +37,7 @@ int file_write_all(int fd, const void *bytes, size_t n)
 int file_read(const char *path, struct buf *b, size_t max_bytes, struct error *err)
 {
     struct stat st;
-    size_t total = 0;
+    size_t total = 0, chunk = 16384;
     int rc = -1;
     int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
 
@@ -51,11 +51,14 @@ int file_read(const char *path, struct buf *b, size_t max_bytes, struct error *e
         error_set(err, ERROR_IO, "%s: not a regular file", path);
         goto out;
     }
+    /* One read for the whole and one that finds the end; what grows meanwhile comes in pieces. */
+    if (st.st_size > 0 && (size_t)st.st_size <= max_bytes)
+        chunk = (size_t)st.st_size + 1;
     for (;;) {
         ssize_t n;
 
-        buf_reserve(b, 16384);
-        n = read(fd, b->data + b->len, 16384);
+        buf_reserve(b, chunk);
+        n = read(fd, b->data + b->len, chunk);
         if (n < 0) {
             if (errno == EINTR)
                 continue;

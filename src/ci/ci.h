@@ -28,6 +28,7 @@ struct ci_options {
     const char *definition_dir;       /* tree that the definition is read from */
     const struct str_list *commands;  /* explicit shell commands (cadre.toml [ci] commands); NULL or empty */
     const char *workflow;             /* only this workflow: file name, with or without suffix, or its name */
+    const struct str_list *workflows; /* only these, named the same way; NULL or empty: all */
     const char *job;                  /* only this job (and what it needs): job key, id or name */
     const char *event;                /* "push" (NULL), "pull_request", ... */
     const char *branch;               /* branch that is pushed, or the head of the pull request */

@@ -42,6 +42,7 @@ struct token {
 struct lexer {
     const char *text;
     size_t index;
+    size_t counted_index, counted; /* characters in front of that index */
     struct token last; /* TOKEN_END at the start */
     enum token_kind unclosed[EXPR_MAX_LENGTH / 64];
     size_t unclosed_len;

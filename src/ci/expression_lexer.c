@@ -221,7 +221,9 @@ void lexer_next(struct lexer *lexer, struct token *t)
     memset(t, 0, sizeof *t);
     t->start = p;
     t->len = 1;
-    t->position = count_characters(lexer->text, lexer->index) + 1;
+    lexer->counted += count_characters(lexer->text + lexer->counted_index, lexer->index - lexer->counted_index);
+    lexer->counted_index = lexer->index;
+    t->position = lexer->counted + 1;
 
     switch (*p) {
     case '\0':

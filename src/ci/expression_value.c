@@ -242,13 +242,14 @@ char *expr_to_string(const struct expr_value *value)
 static uint32_t next_upper(const char **p)
 {
     uint32_t c;
-    size_t n = utf8_decode(*p, strlen(*p), &c);
+    size_t n;
 
+    if ((unsigned char)**p < 0x80)
+        return (uint32_t)toupper((unsigned char)*(*p)++);
+    n = utf8_decode(*p, strnlen(*p, 4), &c);
     if (n == 0)
         return 0x110000u + (unsigned char)*(*p)++;
     *p += n;
-    if (c < 0x80)
-        return (uint32_t)toupper((int)c);
     if (c == 0x131 || c == 0x17f)
         return c;
     return (uint32_t)utf8proc_toupper((utf8proc_int32_t)c);

@@ -176,6 +176,21 @@ fail:
     return NULL;
 }
 
+static void label_text(struct buf *b, const char *text)
+{
+    size_t n = 0;
+
+    if (*text == '\0' || b->len > LABEL_MAX_BYTES)
+        return;
+    if (b->len > 0)
+        buf_puts(b, ", ");
+    while (text[n] >= ' ' && text[n] <= '~')
+        n++;
+    buf_append(b, text, n);
+    if (text[n] != '\0')
+        utf8_append_printable(b, text + n, strlen(text + n), false);
+}
+
 static void label_value(struct buf *b, const json_t *value)
 {
     const char *key;
@@ -188,14 +203,12 @@ static void label_value(struct buf *b, const json_t *value)
     } else if (json_is_array(value)) {
         json_array_foreach(value, i, item)
             label_value(b, item);
+    } else if (json_is_string(value)) {
+        label_text(b, json_string_value(value));
     } else {
         struct expr_value v = expr_from_json(value);
         char *text = expr_to_string(&v);
-        if (*text != '\0') {
-            if (b->len > 0)
-                buf_puts(b, ", ");
-            utf8_append_printable(b, text, strlen(text), false);
-        }
+        label_text(b, text);
         free(text);
         expr_value_finish(&v);
     }

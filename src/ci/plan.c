@@ -22,18 +22,19 @@ static const char *option_or(const char *value, const char *fallback)
     return value != NULL && *value != '\0' ? value : fallback;
 }
 
-static int read_workflow(struct workflow **out, const char *root, const char *file, struct error *err)
+/* TEXT is room for the file, so that a series of files shares it. */
+static int read_workflow(struct workflow **out, const char *root, const char *file, struct buf *text,
+                         struct error *err)
 {
     char *path = path_join(root, file);
-    struct buf text = BUF_INIT;
     int rc = -1;
 
     *out = NULL;
-    if (file_read(path, &text, YAML_MAX_BYTES, err) == 0) {
-        *out = workflow_parse(buf_cstr(&text), text.len, file, err);
+    buf_clear(text);
+    if (file_read(path, text, YAML_MAX_BYTES, err) == 0) {
+        *out = workflow_parse(buf_cstr(text), text->len, file, err);
         rc = *out != NULL ? 0 : -1;
     }
-    buf_free(&text);
     free(path);
     return rc;
 }
@@ -42,6 +43,7 @@ struct workflow *plan_called_workflow(struct ci_plan *plan, const char *uses, st
 {
     char *file = path_normalize(uses);
     struct workflow *w = NULL;
+    struct buf text = BUF_INIT;
 
     for (size_t i = 0; w == NULL && i < plan->called.len; i++) {
         struct workflow *known = plan->called.items[i];
@@ -50,9 +52,10 @@ struct workflow *plan_called_workflow(struct ci_plan *plan, const char *uses, st
     }
     if (w == NULL && !path_is_plain_relative(file)) {
         error_set(err, ERROR_PARSE, "invalid value workflow reference: %s", uses);
-    } else if (w == NULL && read_workflow(&w, plan->root, file, err) == 0) {
+    } else if (w == NULL && read_workflow(&w, plan->root, file, &text, err) == 0) {
         vec_push(&plan->called, w);
     }
+    buf_free(&text);
     free(file);
     return w;
 }
@@ -75,6 +78,40 @@ static void add_unmatched(struct ci_plan *plan, struct workflow *w, const char *
     }
 }
 
+static bool is_chosen(const struct workflow *w, const struct ci_options *options)
+{
+    bool chosen = options->workflows == NULL || options->workflows->len == 0;
+
+    for (size_t i = 0; !chosen && i < options->workflows->len; i++)
+        chosen = is_asked_for(w, options->workflows->items[i]);
+    return chosen && is_asked_for(w, options->workflow);
+}
+
+static int plan_github_file(struct ci_plan *plan, const struct ci_options *options, const struct event *event,
+                            const char *name, struct buf *text, struct error *err)
+{
+    char *file = path_join(".github/workflows", name);
+    struct workflow *w;
+    char reason[512];
+    int rc = read_workflow(&w, plan->root, file, text, err);
+
+    free(file);
+    if (rc < 0)
+        return -1;
+    if (!is_chosen(w, options)) {
+        workflow_destroy(w);
+    } else if (event_filter_matches(w->on, event, reason, sizeof reason)) {
+        vec_push(&plan->workflows, w);
+        rc = plan_add_workflow(plan, w, err);
+    } else if (options->include_unmatched) {
+        vec_push(&plan->called, w); /* owned, never run */
+        add_unmatched(plan, w, reason);
+    } else {
+        workflow_destroy(w);
+    }
+    return rc;
+}
+
 static int plan_github(struct ci_plan *plan, const struct ci_options *options, const struct str_list *files,
                        struct error *err)
 {
@@ -86,33 +123,14 @@ static int plan_github(struct ci_plan *plan, const struct ci_options *options, c
         .tag = is_push ? options->tag : NULL,
         .changed_paths = options->changed_paths,
     };
+    struct buf text = BUF_INIT;
+    int rc = 0;
 
     plan->source = CI_SOURCE_GITHUB;
-    for (size_t i = 0; i < files->len && i < MAX_WORKFLOWS; i++) {
-        char *file = path_join(".github/workflows", files->items[i]);
-        struct workflow *w;
-        char reason[512];
-        int rc = read_workflow(&w, plan->root, file, err);
-
-        free(file);
-        if (rc < 0)
-            return -1;
-        if (!is_asked_for(w, options->workflow)) {
-            workflow_destroy(w);
-            continue;
-        }
-        if (event_filter_matches(w->on, &event, reason, sizeof reason)) {
-            vec_push(&plan->workflows, w);
-            if (plan_add_workflow(plan, w, err) < 0)
-                return -1;
-        } else if (options->include_unmatched) {
-            vec_push(&plan->called, w); /* owned, never run */
-            add_unmatched(plan, w, reason);
-        } else {
-            workflow_destroy(w);
-        }
-    }
-    return 0;
+    for (size_t i = 0; rc == 0 && i < files->len && i < MAX_WORKFLOWS; i++)
+        rc = plan_github_file(plan, options, &event, files->items[i], &text, err);
+    buf_free(&text);
+    return rc;
 }
 
 static int plan_literal(struct ci_plan *plan, struct workflow *w, enum ci_source source, struct error *err)
@@ -196,6 +214,7 @@ struct ci_plan *ci_plan_create(const struct ci_options *options, struct error *e
     else if ((detected = detect_workflow(plan->root)) != NULL)
         rc = plan_literal(plan, detected, CI_SOURCE_DETECTED, err);
 
+    plan_forget_facts(plan);
     str_list_finish(&files);
     if (rc < 0) {
         ci_plan_destroy(plan);
@@ -227,6 +246,7 @@ void ci_plan_destroy(struct ci_plan *plan)
     vec_finish(&plan->actions);
     str_list_finish(&plan->action_commands);
     json_decref(plan->contexts);
+    map_finish(&plan->ids);
     arena_finish(&plan->arena);
     free(plan->root);
     free(plan->job_filter);

@@ -3,6 +3,7 @@
 #define CADRE_CI_PLAN_INTERNAL_H
 
 #include "base/arena.h"
+#include "base/map.h"
 #include "base/vec.h"
 #include "ci/action_map.h"
 #include "ci/ci.h"
@@ -35,6 +36,10 @@ struct ci_plan {
     struct vec jobs;       /* struct plan_job * (arena), in order of their needs */
     json_t *contexts;      /* github, vars, secrets, inputs */
     struct str_list action_commands;
+    struct map ids;        /* of the jobs */
+    const struct workflow_job *facts_job; /* plan_jobs.c: the job that `facts` are of */
+    struct plan_step_facts *facts;
+    size_t facts_count;
 };
 
 /* Contexts for a job: those of the plan with matrix, strategy, needs and inputs (each may be NULL). New
@@ -74,6 +79,9 @@ void plan_step(struct ci_plan *plan, const struct workflow_step *step, const cha
 
 /* The reusable workflow of the repository that USES ("./.github/workflows/x.yml") names, or NULL with ERR. */
 struct workflow *plan_called_workflow(struct ci_plan *plan, const char *uses, struct error *err);
+
+/* Drops what plan_jobs.c keeps while it lays jobs out. */
+void plan_forget_facts(struct ci_plan *plan);
 
 /* Does the script install what later steps need? *IS_SYSTEM: by the system's package manager. */
 bool plan_is_dependency_step(const char *script, bool *is_system);

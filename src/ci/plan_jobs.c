@@ -132,19 +132,18 @@ char *plan_job_name(const struct workflow *workflow, const struct workflow_job *
     return full;
 }
 
-/* 1 true, 0 false, -1 not known before the run. */
-static int static_condition(const char *text, bool is_literal, const struct expr_scope *scope)
+/* The condition TEXT as an expression, when it can be told before the run whether it holds; else NULL. */
+static struct expr *early_condition(const char *text, bool is_literal, const struct expr_scope *scope)
 {
     static const char *const later[] = {"steps", "env", "job", "secrets", "needs", "jobs"};
-    const char *inner = text;
+    const char *inner;
     char *copy;
     struct expr *expr;
     struct error err = {0};
-    struct expr_value value;
-    int result = -1;
+    bool is_late;
 
     if (text == NULL || *text == '\0' || is_literal || strcasestr(text, "hashFiles") != NULL)
-        return -1;
+        return NULL;
     copy = xstrdup(text);
     inner = str_trim(copy);
     if (strncmp(inner, "${{", 3) == 0 && str_ends_with(inner, "}}") && strstr(inner + 3, "${{") == NULL) {
@@ -152,33 +151,43 @@ static int static_condition(const char *text, bool is_literal, const struct expr
         inner += 3;
     } else if (template_has_expression(inner)) {
         free(copy);
-        return -1;
+        return NULL;
     }
     expr = expr_parse(inner, scope, &err);
     free(copy);
     if (expr == NULL)
-        return -1;
-    if (!expr_has_status_function(expr)) {
-        result = 1;
-        for (size_t i = 0; i < sizeof later / sizeof *later; i++) {
-            if (expr_uses_context(expr, later[i]))
-                result = -1;
-        }
-        if (result == 1 && expr_evaluate(expr, scope, &value, &err) == 0) {
-            result = expr_is_truthy(&value) ? 1 : 0;
-            expr_value_finish(&value);
-        }
+        return NULL;
+    is_late = expr_has_status_function(expr);
+    for (size_t i = 0; !is_late && i < sizeof later / sizeof *later; i++)
+        is_late = expr_uses_context(expr, later[i]);
+    if (is_late) {
+        expr_destroy(expr);
+        expr = NULL;
     }
-    expr_destroy(expr);
-    return result;
+    return expr;
 }
 
-static char *in_arena(struct ci_plan *plan, char *taken)
+/* Is it certain that the condition is false? */
+static bool is_certainly_false(const struct expr *expr, const struct expr_scope *scope)
 {
-    char *copy = arena_strdup(&plan->arena, taken);
+    struct error err = {0};
+    struct expr_value value;
+    bool is_false = false;
 
-    free(taken);
-    return copy;
+    if (expr != NULL && expr_evaluate(expr, scope, &value, &err) == 0) {
+        is_false = !expr_is_truthy(&value);
+        expr_value_finish(&value);
+    }
+    return is_false;
+}
+
+static bool condition_is_false(const char *text, bool is_literal, const struct expr_scope *scope)
+{
+    struct expr *expr = early_condition(text, is_literal, scope);
+    bool is_false = is_certainly_false(expr, scope);
+
+    expr_destroy(expr);
+    return is_false;
 }
 
 static const char *step_name(struct ci_plan *plan, const struct workflow_step *step)
@@ -190,6 +199,51 @@ static const char *step_name(struct ci_plan *plan, const struct workflow_step *s
     return arena_strndup(&plan->arena, step->run, strcspn(step->run, "\n"));
 }
 
+/* What all legs of a job have in common about a step. A job's legs are laid out one after the other, so the
+ * plan keeps this for the last job only. */
+struct plan_step_facts {
+    struct expr *condition; /* owned; NULL when it is not known before the run */
+    const char *name;       /* the arena's, or the workflow's */
+    bool is_dependency;
+};
+
+static const struct plan_step_facts *step_facts(struct ci_plan *plan, const struct workflow *workflow,
+                                                const struct workflow_job *job, const struct expr_scope *scope)
+{
+    bool is_system;
+
+    if (plan->facts_job == job)
+        return plan->facts;
+    plan_forget_facts(plan);
+    plan->facts_job = job;
+    plan->facts_count = job->step_count;
+    plan->facts = xcalloc(job->step_count + 1, sizeof *plan->facts);
+    for (size_t i = 0; i < job->step_count; i++) {
+        const struct workflow_step *step = &job->steps[i];
+        plan->facts[i].name = step_name(plan, step);
+        plan->facts[i].condition = early_condition(step->condition, workflow->is_literal, scope);
+        plan->facts[i].is_dependency = step->run != NULL && plan_is_dependency_step(step->run, &is_system);
+    }
+    return plan->facts;
+}
+
+void plan_forget_facts(struct ci_plan *plan)
+{
+    for (size_t i = 0; i < plan->facts_count; i++)
+        expr_destroy(plan->facts[i].condition);
+    FREE_NULL(plan->facts);
+    plan->facts_count = 0;
+    plan->facts_job = NULL;
+}
+
+static char *in_arena(struct ci_plan *plan, char *taken)
+{
+    char *copy = arena_strdup(&plan->arena, taken);
+
+    free(taken);
+    return copy;
+}
+
 static const char *default_shell(const struct workflow *w, const struct workflow_job *job)
 {
     const char *shell = yaml_get_text(yaml_get(job->defaults, "run"), "shell");
@@ -197,11 +251,39 @@ static const char *default_shell(const struct workflow *w, const struct workflow
     return shell != NULL ? shell : yaml_get_text(yaml_get(w->defaults, "run"), "shell");
 }
 
+/* What a step comes to on this machine. */
+static void plan_one_step(struct ci_plan *plan, const struct plan_job *pj, const struct workflow_step *step,
+                          const struct plan_step_facts *facts, const struct expr_scope *scope,
+                          struct ci_plan_step *out, bool *is_lost)
+{
+    const char *raw = step->shell != NULL ? step->shell : default_shell(pj->workflow, pj->job);
+    struct error err = {0};
+    char *shell = raw != NULL ? template_expand_text(raw, scope, &err) : NULL;
+    struct step_plan sp;
+
+    plan_step(plan, step, shell, &sp);
+    free(shell);
+    if (step->run == NULL) {
+        out->command = sp.action.command;
+        out->is_dependency = sp.action.kind == ACTION_SETUP;
+    }
+    out->kind = sp.kind;
+    out->reason = sp.reason;
+    *is_lost = sp.is_unknown;
+    if (is_certainly_false(facts->condition, scope)) {
+        out->kind = CI_STEP_UNWANTED;
+        out->reason = "its `if` is false here";
+        *is_lost = false;
+    }
+}
+
 static void plan_job_steps(struct ci_plan *plan, struct plan_job *pj, json_t *contexts)
 {
     const struct workflow_job *job = pj->job;
     struct scope_state state = {0};
     struct expr_scope scope = scope_make(contexts, &state);
+    const struct plan_step_facts *facts = step_facts(plan, pj->workflow, job, &scope);
+    bool is_unwanted = pj->pub.reason != NULL && strncmp(pj->pub.reason, "its `if`", 8) == 0;
     const char *lost = NULL;
 
     pj->pub.steps = arena_alloc(&plan->arena, (job->step_count + 1) * sizeof *pj->pub.steps);
@@ -209,32 +291,22 @@ static void plan_job_steps(struct ci_plan *plan, struct plan_job *pj, json_t *co
     for (size_t i = 0; i < job->step_count; i++) {
         const struct workflow_step *step = &job->steps[i];
         struct ci_plan_step *out = &pj->pub.steps[i];
-        struct step_plan sp;
-        struct error err = {0};
-        const char *raw = step->shell != NULL ? step->shell : default_shell(pj->workflow, job);
-        char *shell = raw != NULL ? template_expand_text(raw, &scope, &err) : NULL;
-        bool is_system;
+        bool is_lost = false;
 
-        plan_step(plan, step, shell, &sp);
-        free(shell);
-        out->name = step_name(plan, step);
-        out->command = step->satisfied_by != NULL ? NULL : step->run != NULL ? step->run : sp.action.command;
+        out->name = facts[i].name;
+        out->command = step->satisfied_by != NULL ? NULL : step->run;
         out->uses = step->uses;
         out->condition = step->condition;
         out->line = step->line;
-        out->kind = sp.kind;
-        out->reason = sp.reason;
-        out->is_dependency = step->run != NULL ? plan_is_dependency_step(step->run, &is_system)
-                                               : sp.action.kind == ACTION_SETUP;
+        out->is_dependency = facts[i].is_dependency;
         if (pj->pub.reason != NULL) {
-            out->kind = strncmp(pj->pub.reason, "its `if`", 8) == 0 ? CI_STEP_UNWANTED : CI_STEP_SKIPPED;
+            out->kind = is_unwanted ? CI_STEP_UNWANTED : CI_STEP_SKIPPED;
             out->reason = pj->pub.reason;
-        } else if (static_condition(step->condition, pj->workflow->is_literal, &scope) == 0) {
-            out->kind = CI_STEP_UNWANTED;
-            out->reason = "its `if` is false here";
-        } else if (sp.is_unknown && lost == NULL && i + 1 < job->step_count) {
-            lost = out->name;
+        } else {
+            plan_one_step(plan, pj, step, &facts[i], &scope, out, &is_lost);
         }
+        if (is_lost && lost == NULL && i + 1 < job->step_count)
+            lost = out->name;
     }
     if (lost != NULL)
         pj->pub.note = arena_printf(&plan->arena, "step '%s' is not mirrored; later steps may need it", lost);
@@ -244,16 +316,10 @@ static const char *unique_id(struct ci_plan *plan, const char *id)
 {
     const char *candidate = id;
 
-    for (int n = 2;; n++) {
-        bool is_taken = false;
-        for (size_t i = 0; !is_taken && i < plan->jobs.len; i++) {
-            const struct plan_job *other = plan->jobs.items[i];
-            is_taken = strcmp(other->pub.id, candidate) == 0;
-        }
-        if (!is_taken)
-            return candidate;
+    for (int n = 2; map_get(&plan->ids, candidate) != NULL; n++)
         candidate = arena_printf(&plan->arena, "%s #%d", id, n);
-    }
+    map_set(&plan->ids, candidate, plan);
+    return candidate;
 }
 
 static struct plan_job *add(const struct frame *f, const struct workflow_job *job, json_t *leg,
@@ -463,7 +529,7 @@ static int add_job(const struct frame *f, const struct workflow_job *job, struct
         return error_set_at(err, ERROR_LIMIT, f->workflow->file, job->line, 0, "more than %d jobs", MAX_PLAN_JOBS);
     contexts = plan_job_contexts(f->plan, f->workflow, job->key, NULL, NULL, f->inputs);
     scope = scope_make(contexts, &state);
-    if (static_condition(job->condition, f->workflow->is_literal, &scope) == 0)
+    if (condition_is_false(job->condition, f->workflow->is_literal, &scope))
         reason = arena_printf(&f->plan->arena, "its `if` is false: %s", job->condition);
 
     if (job->uses != NULL && strncmp(job->uses, "./", 2) == 0 && job->strategy == NULL) {

@@ -32,6 +32,15 @@ static bool program_exists(const char *name)
     return found;
 }
 
+static bool starts_with_one_of(const char *line, const char *const *words, size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        if (*words[i] == *line && strncmp(words[i], line, strlen(words[i])) == 0)
+            return true;
+    }
+    return false;
+}
+
 bool plan_is_dependency_step(const char *script, bool *is_system)
 {
     static const char *const system_tools[] = {"apt-get ", "apt ", "dnf ", "yum ", "apk add", "brew ", "snap "};
@@ -45,19 +54,16 @@ bool plan_is_dependency_step(const char *script, bool *is_system)
 
     *is_system = false;
     for (const char *p = script; p != NULL && *p != '\0'; p = strchr(p, '\n')) {
+        size_t n;
+
         p += strspn(p, "\n \t");
         if (strncmp(p, "sudo ", 5) == 0)
             p += 5;
-        for (size_t i = 0; i < sizeof system_tools / sizeof *system_tools; i++) {
-            if (strncmp(p, system_tools[i], strlen(system_tools[i])) == 0)
-                *is_system = found = true;
-        }
-        for (size_t i = 0; i < sizeof tools / sizeof *tools; i++) {
-            if (strncmp(p, tools[i], strlen(tools[i])) == 0 ||
-                (strncmp(p, "python", 6) == 0 && strstr(p, "-m pip install") != NULL &&
-                 strstr(p, "-m pip install") < p + strcspn(p, "\n")))
-                found = true;
-        }
+        if (starts_with_one_of(p, system_tools, sizeof system_tools / sizeof *system_tools))
+            *is_system = found = true;
+        n = strcspn(p, "\n");
+        found = found || starts_with_one_of(p, tools, sizeof tools / sizeof *tools) ||
+                (strncmp(p, "python", 6) == 0 && memmem(p, n, "-m pip install", 14) != NULL);
     }
     return found;
 }

@@ -292,6 +292,7 @@ static int run_ci(struct cli_context *ctx, const struct cli_args *args)
         .definition_dir = root,
         .commands = &settings.ci_commands,
         .workflow = cli_option(args, "workflow"),
+        .workflows = &settings.ci_workflows,
         .job = cli_option(args, "job"),
         .event = cli_option(args, "event") != NULL ? cli_option(args, "event") : settings.ci_event,
         .branch = branch,

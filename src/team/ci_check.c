@@ -282,7 +282,7 @@ static int run_mirror(struct run *run, const char *dir, const char *tree, const 
     struct ci_options options = {
         .definition_dir = definition,
         .commands = &s->ci_commands,
-        .workflow = s->ci_workflows.len == 1 ? s->ci_workflows.items[0] : NULL,
+        .workflows = &s->ci_workflows,
         .event = s->ci_event,
         .branch = run->target,
     };
