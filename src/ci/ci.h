@@ -116,6 +116,15 @@ enum ci_state {
     CI_CANCELLED,
 };
 
+/* Whose fault a job that is not passed is (classify.h). */
+enum ci_fault {
+    CI_FAULT_NONE, /* not looked into */
+    CI_FAULT_BROKEN,
+    CI_FAULT_FLAKY,
+    CI_FAULT_ENVIRONMENT,
+    CI_FAULT_AT_BASE, /* the same failure is there without the change */
+};
+
 struct ci_job_result {
     char *id;
     char *name;
@@ -134,6 +143,8 @@ struct ci_job_result {
     struct str_list skipped_steps; /* "name: reason" */
     bool allowed_to_fail; /* continue-on-error: failed, but does not make the whole red */
     bool from_cache;
+    enum ci_fault fault;
+    unsigned runs, failures; /* how often it was run to tell, and failed; 0 when it was not */
 };
 
 #define CI_EXCERPT_MAX 4096
@@ -142,6 +153,7 @@ enum ci_verdict { CI_GREEN, CI_RED, CI_NOTHING_RAN, CI_ENVIRONMENT_ONLY, CI_STOP
 
 struct ci_result { /* zeroed memory is an empty result */
     enum ci_verdict verdict;
+    bool was_stopped; /* from outside; jobs that fail-fast or a concurrency group ended are red instead */
     struct ci_job_result *jobs;
     size_t job_count;
     size_t passed, failed, skipped, environment, cancelled;
@@ -177,6 +189,9 @@ struct ci_run_options {
 int ci_run(const struct ci_plan *plan, const struct ci_run_options *options, struct ci_result *result,
            struct error *err);
 void ci_result_finish(struct ci_result *result);
+
+/* Counts the jobs' states again and derives the verdict from them. */
+void ci_result_count(struct ci_result *result);
 
 const char *ci_state_name(enum ci_state state);       /* "passed", "failed", ... */
 const char *ci_verdict_name(enum ci_verdict verdict); /* "green", "red", "nothing-ran", ... */

@@ -24,6 +24,28 @@ void ci_result_finish(struct ci_result *result)
     memset(result, 0, sizeof *result);
 }
 
+void ci_result_count(struct ci_result *r)
+{
+    bool has_red = false;
+
+    r->passed = r->failed = r->skipped = r->environment = r->cancelled = 0;
+    for (size_t i = 0; i < r->job_count; i++) {
+        const struct ci_job_result *job = &r->jobs[i];
+
+        r->passed += job->state == CI_PASSED;
+        r->failed += job->state == CI_FAILED;
+        r->skipped += job->state == CI_SKIPPED;
+        r->environment += job->state == CI_ENVIRONMENT;
+        r->cancelled += job->state == CI_CANCELLED;
+        has_red = has_red || (job->state == CI_FAILED && !job->allowed_to_fail);
+    }
+    r->verdict = r->was_stopped                  ? CI_STOPPED
+                 : has_red || r->cancelled > 0 ? CI_RED
+                 : r->environment > 0 ? CI_ENVIRONMENT_ONLY
+                 : r->passed > 0      ? CI_GREEN
+                                      : CI_NOTHING_RAN;
+}
+
 const char *ci_state_name(enum ci_state state)
 {
     static const char *const names[] = {"passed", "failed", "skipped", "environment", "cancelled"};

@@ -421,7 +421,6 @@ static void choose(struct run *run)
 static void sum_up(struct run *run)
 {
     struct ci_result *result = run->result;
-    bool has_red = false;
 
     for (size_t i = 0; i < run->node_count; i++)
         result->job_count += run->nodes[i].results.len;
@@ -433,12 +432,6 @@ static void sum_up(struct run *run)
             struct ci_job_result *job = &result->jobs[result->job_count++];
             *job = *(struct ci_job_result *)node->results.items[k];
             free(node->results.items[k]);
-            result->passed += job->state == CI_PASSED;
-            result->failed += job->state == CI_FAILED;
-            result->skipped += job->state == CI_SKIPPED;
-            result->environment += job->state == CI_ENVIRONMENT;
-            result->cancelled += job->state == CI_CANCELLED;
-            has_red = has_red || (job->state == CI_FAILED && !job->allowed_to_fail);
             result->share.run += job->steps_run;
             result->share.satisfied += job->steps_satisfied;
             result->share.skipped += job->steps_skipped;
@@ -446,11 +439,7 @@ static void sum_up(struct run *run)
         vec_finish(&node->results);
         json_decref(node->outputs);
     }
-    result->verdict = result->cancelled > 0   ? CI_STOPPED
-                      : has_red               ? CI_RED
-                      : result->environment > 0 ? CI_ENVIRONMENT_ONLY
-                      : result->passed > 0      ? CI_GREEN
-                                                : CI_NOTHING_RAN;
+    ci_result_count(result);
 }
 
 static void cancel_all(struct run *run)
@@ -480,6 +469,7 @@ static void run_fiber(void *arg)
         }
     }
     if (fiber_group_wait(&run->group, &err) < 0) {
+        run->result->was_stopped = true;
         cancel_all(run);
         fiber_shield(true);
         (void)fiber_group_wait(&run->group, &err);

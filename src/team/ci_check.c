@@ -13,6 +13,7 @@
 #include "base/utf8.h"
 #include "agent/runner.h"
 #include "ci/ci.h"
+#include "ci/classify.h"
 #include "config/config.h"
 #include "git/worktree.h"
 #include "io/fiber.h"
@@ -21,6 +22,7 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 static void job_finish(struct job_result *job)
 {
@@ -122,6 +124,13 @@ static const char *find_job(const struct ci_summary *before, const struct ci_sum
 const char *ci_summary_worse_job(const struct ci_summary *before, const struct ci_summary *now)
 {
     return find_job(before, now, WORSE);
+}
+
+void ci_summary_worse_jobs(const struct ci_summary *before, const struct ci_summary *now, struct str_list *names)
+{
+    for (size_t i = 0; i < now->count; i++)
+        if (compare_job(ci_summary_find(before, now->jobs[i].name), &now->jobs[i]) == WORSE)
+            str_list_add(names, now->jobs[i].name);
 }
 
 const char *ci_summary_unclear_job(const struct ci_summary *before, const struct ci_summary *now)
@@ -271,6 +280,42 @@ static void take_results(struct ci_summary *out, const struct ci_plan *plan, con
     judge(out);
 }
 
+/* Jobs at once of one check: its part of what all checks that run now may use. */
+static unsigned share_of_cores(const struct run *run)
+{
+    long cores = run->settings.ci_jobs > 0 ? run->settings.ci_jobs : sysconf(_SC_NPROCESSORS_ONLN);
+    long checks = run->ci_at_once > 0 ? (long)run->ci_at_once : 1;
+
+    return cores > checks ? (unsigned)(cores / checks) : 1;
+}
+
+/* Runs those failed jobs again that are worse than on V. */
+static int classify(struct run *run, const struct ci_plan *plan, const struct ci_run_options *options,
+                    struct ci_result *result, struct error *err)
+{
+    struct ci_summary first = {0};
+    struct str_list worse = {0};
+    struct ci_classify_options how = {.run = options, .jobs = &worse, .retries = (unsigned)run->settings.ci_retries};
+    int rc = 0;
+
+    take_results(&first, plan, result);
+    for (size_t i = 0; i < first.count; i++)
+        if (compare_job(ci_summary_find(&run->verified_ci, first.jobs[i].name), &first.jobs[i]) != NOT_WORSE)
+            str_list_add(&worse, result->jobs[i].id);
+    ci_summary_finish(&first);
+    if (worse.len > 0)
+        rc = ci_classify(plan, &how, result, err);
+    for (size_t i = 0; rc == 0 && i < result->job_count; i++) {
+        const struct ci_job_result *job = &result->jobs[i];
+
+        if (job->fault == CI_FAULT_FLAKY)
+            run_emit(run, json_pack("{s:s, s:s, s:i, s:i}", "type", "ci.flaky", "job", job->id, "passed",
+                                    (int)(job->runs - job->failures), "failed", (int)job->failures));
+    }
+    str_list_finish(&worse);
+    return rc;
+}
+
 static int run_mirror(struct run *run, const char *dir, const char *tree, const struct str_list *jobs,
                       struct ci_summary *out, struct error *err)
 {
@@ -278,7 +323,8 @@ static int run_mirror(struct run *run, const char *dir, const char *tree, const 
     struct ci_result result = {0};
     const struct run_settings *s = &run->settings;
     char *definition = path_join(run->dir, "ci-definition");
-    char *logs = path_join(run->dir, "ci");
+    char *state = path_state_home(), *cache = path_join(state, "ci-cache");
+    char *logs = xasprintf("%s/ci/%04u-%.12s", run->dir, ++run->ci_checks, tree);
     struct ci_options options = {
         .definition_dir = definition,
         .commands = &s->ci_commands,
@@ -290,9 +336,10 @@ static int run_mirror(struct run *run, const char *dir, const char *tree, const 
         .loop = run->loop,
         .work_dir = dir,
         .log_dir = logs,
+        .cache_dir = cache,
         .tree_id = tree,
         .jobs = jobs,
-        .parallel = s->ci_jobs > 0 ? (unsigned)s->ci_jobs : 0,
+        .parallel = share_of_cores(run),
         .timeout_ms = s->ci_timeout_seconds * 1000,
         .on_job_finished = on_job_finished,
         .wrap = wrap_command,
@@ -306,6 +353,8 @@ static int run_mirror(struct run *run, const char *dir, const char *tree, const 
     plan = ci_plan_create(&options, err);
     if (plan == NULL || ci_run(plan, &run_options, &result, err) < 0)
         goto out;
+    if (jobs == NULL && run->has_verified_ci && classify(run, plan, &run_options, &result, err) < 0)
+        goto out;
     take_results(out, plan, &result);
     rc = 0;
 out:
@@ -313,6 +362,8 @@ out:
     ci_plan_destroy(plan);
     sandbox_policy_finish(&mirror.policy);
     free(definition);
+    free(state);
+    free(cache);
     free(logs);
     return rc;
 }
@@ -354,7 +405,7 @@ int run_ci(struct run *run, const char *commit, const struct str_list *jobs, str
         goto out;
     if (worktree_add(run->repo, dir, commit, err) < 0 || worktree_copy_included(run->repo, dir, err) < 0)
         goto out;
-    rc = run_mirror(run, dir, jobs == NULL ? tree : NULL, jobs, out, err);
+    rc = run_mirror(run, dir, tree, jobs, out, err);
     if (rc == 0) {
         out->tree = xstrdup(tree);
         if (jobs == NULL) {

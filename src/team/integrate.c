@@ -14,10 +14,12 @@
 #include "ci/blame.h"
 #include "git/merge.h"
 #include "git/worktree.h"
+#include "io/fiber.h"
 #include "store/journal.h"
 
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #define MAX_EVIDENCE_BYTES 16000
 
@@ -90,19 +92,50 @@ static int merge_all(struct run *run, struct vec *tasks, bool return_conflicts, 
 
 /* --- Blame -------------------------------------------------------------------------------------------- */
 
+/* What one sub-set came to. */
+struct probe_result {
+    uint64_t set;
+    char *job;     /* the first job that is worse; NULL when none is */
+    char *excerpt; /* its failing part */
+};
+
 struct blame_probe {
     struct run *run;
     struct vec *tasks;
-    const char *job;
+    const struct str_list *jobs; /* the failing ones: nothing else is run */
+    struct vec results;          /* struct probe_result *, owned: those that fail */
+    unsigned free_places;        /* sub-sets tested at once */
+    struct vec waiting;          /* struct fiber * */
 };
+
+struct one_probe {
+    struct blame_probe *all;
+    struct fiber_group *group;
+    struct fiber *fiber;
+    uint64_t set;
+    enum blame_outcome outcome;
+    struct error err;
+    int rc;
+};
+
+static void keep_failure(struct blame_probe *probe, uint64_t set, const struct ci_summary *ci, const char *worse)
+{
+    const struct job_result *job = ci_summary_find(ci, worse);
+    struct probe_result *result = xcalloc(1, sizeof *result);
+
+    result->set = set;
+    result->job = xstrdup(worse);
+    result->excerpt = xstrdup(job->excerpt);
+    vec_push(&probe->results, result);
+}
 
 /* Does the candidate of the tasks in SET pass, compared with V? */
 static int probe_one(struct blame_probe *probe, uint64_t set, enum blame_outcome *outcome, struct error *err)
 {
     struct vec chosen = {0};
     struct ci_summary ci = {0};
-    struct str_list only = {0};
     char *candidate = NULL;
+    const char *worse;
     int rc = -1;
 
     for (size_t i = 0; i < probe->tasks->len; i++)
@@ -112,56 +145,115 @@ static int probe_one(struct blame_probe *probe, uint64_t set, enum blame_outcome
     if (merge_all(probe->run, &chosen, false, &candidate, err) < 0)
         goto out;
     if (candidate != NULL) {
-        str_list_add(&only, probe->job);
-        if (run_ci(probe->run, candidate, &only, &ci, err) < 0)
+        if (run_ci(probe->run, candidate, probe->jobs, &ci, err) < 0)
             goto out;
-        *outcome = ci_summary_worse_job(&probe->run->verified_ci, &ci) == NULL ? BLAME_PASS : BLAME_FAIL;
+        worse = ci_summary_worse_job(&probe->run->verified_ci, &ci);
+        *outcome = worse == NULL ? BLAME_PASS : BLAME_FAIL;
+        if (worse != NULL)
+            keep_failure(probe, set, &ci, worse);
     }
     rc = 0;
 out:
     free(candidate);
-    str_list_finish(&only);
     ci_summary_finish(&ci);
     vec_finish(&chosen);
     return rc;
 }
 
-static int probe_sets(void *data, const uint64_t *sets, size_t n, enum blame_outcome *outcomes, struct error *err)
+static void probe_fiber(void *arg)
 {
-    for (size_t i = 0; i < n; i++)
-        if (probe_one(data, sets[i], &outcomes[i], err) < 0)
-            return -1;
-    return 0;
+    struct one_probe *one = arg;
+    struct blame_probe *all = one->all;
+    struct fiber *me = fiber_current();
+
+    one->rc = 0;
+    while (one->rc == 0 && all->free_places == 0) {
+        vec_push(&all->waiting, me);
+        one->rc = fiber_wait(&one->err);
+        vec_remove_item(&all->waiting, me);
+    }
+    if (one->rc == 0) {
+        all->free_places--;
+        one->rc = probe_one(all, one->set, &one->outcome, &one->err);
+        all->free_places++;
+        if (all->waiting.len > 0)
+            fiber_wake(vec_remove(&all->waiting, 0));
+    }
+    one->fiber = NULL;
+    fiber_group_done(one->group);
 }
 
-/* Runs the failing job again on the same commit: passes now -> flaky. */
-static int is_flaky(struct run *run, const char *candidate, const char *job, bool *flaky, struct error *err)
+/* The sub-sets of one round at the same time, as far as there are cores. */
+static int probe_sets(void *data, const uint64_t *sets, size_t n, enum blame_outcome *outcomes, struct error *err)
 {
-    struct str_list only = {0};
+    struct blame_probe *probe = data;
+    struct one_probe *ones = xcalloc(n, sizeof *ones);
+    struct fiber_group group = {0};
+    long cores = sysconf(_SC_NPROCESSORS_ONLN);
     int rc = 0;
 
-    *flaky = false;
-    str_list_add(&only, job);
-    for (int i = 0; i < run->settings.ci_retries && rc == 0 && !*flaky; i++) {
-        struct ci_summary again = {0};
-
-        rc = run_ci(run, candidate, &only, &again, err);
-        if (rc == 0 && ci_summary_worse_job(&run->verified_ci, &again) == NULL) {
-            *flaky = true;
-            run_emit(run, json_pack("{s:s, s:s, s:i, s:i}", "type", "ci.flaky", "job", job, "passed", 1, "failed",
-                                    i + 1));
-        }
-        ci_summary_finish(&again);
+    probe->free_places = cores < 1 ? 1 : cores < (long)n ? (unsigned)cores : (unsigned)n;
+    probe->run->ci_at_once = probe->free_places;
+    for (size_t i = 0; i < n; i++) {
+        ones[i] = (struct one_probe){.all = probe, .group = &group, .set = sets[i], .outcome = BLAME_UNRESOLVED};
+        fiber_group_add(&group);
+        ones[i].fiber = fiber_start(probe->run->loop, probe_fiber, &ones[i]);
     }
-    str_list_finish(&only);
+    if (fiber_group_wait(&group, err) < 0) {
+        rc = -1;
+        for (size_t i = 0; i < n; i++)
+            if (ones[i].fiber != NULL)
+                fiber_cancel(ones[i].fiber);
+        fiber_shield(true);
+        (void)fiber_group_wait(&group, NULL);
+        fiber_shield(false);
+    }
+    for (size_t i = 0; i < n; i++) {
+        outcomes[i] = ones[i].outcome;
+        if (ones[i].rc < 0 && rc == 0) {
+            *err = ones[i].err;
+            rc = -1;
+        }
+    }
+    probe->run->ci_at_once = 0;
+    free(ones);
     return rc;
 }
 
-/* Sends the tasks of the set CULPRITS back for what JOB says; they leave TASKS. */
-static int return_culprits(struct run *run, struct vec *tasks, const struct job_result *job, uint64_t culprits,
-                           unsigned rounds, struct error *err)
+static void probe_finish(struct blame_probe *probe)
 {
-    struct buf text = BUF_INIT;
+    for (size_t i = 0; i < probe->results.len; i++) {
+        struct probe_result *result = probe->results.items[i];
+
+        free(result->job);
+        free(result->excerpt);
+        free(result);
+    }
+    vec_finish(&probe->results);
+    vec_finish(&probe->waiting);
+}
+
+/* What shows the fault of task INDEX best: the smallest failing sub-set with it. NULL when none was tested. */
+static const struct probe_result *best_evidence(const struct blame_probe *probe, size_t index)
+{
+    const struct probe_result *best = NULL;
+
+    for (size_t i = 0; i < probe->results.len; i++) {
+        const struct probe_result *result = probe->results.items[i];
+
+        if (((result->set >> index) & 1U) != 0 &&
+            (best == NULL || __builtin_popcountll(result->set) < __builtin_popcountll(best->set)))
+            best = result;
+    }
+    return best;
+}
+
+/* Sends the tasks of the set CULPRITS back for what their sub-set said, or JOB; they leave the probe's tasks. */
+static int return_culprits(struct blame_probe *probe, const struct job_result *job, uint64_t culprits, unsigned rounds,
+                           struct error *err)
+{
+    struct run *run = probe->run;
+    struct vec *tasks = probe->tasks;
     json_t *ids = json_array();
     int rc = 0;
 
@@ -170,49 +262,69 @@ static int return_culprits(struct run *run, struct vec *tasks, const struct job_
             json_array_append_new(ids, json_string(((struct task *)tasks->items[i])->id));
     run_emit(run, json_pack("{s:s, s:i, s:o, s:s, s:i}", "type", "ci.blame", "batch", run->batch, "tasks", ids, "job",
                             job->name, "rounds", (int)rounds));
-    buf_printf(&text, "CI job \"%s\" fails with your change merged and does not fail without it.\n%s", job->name,
-               job->excerpt == NULL ? "" : job->excerpt);
     for (size_t i = tasks->len; i-- > 0 && rc == 0;) {
         struct task *task = tasks->items[i];
+        const struct probe_result *own = best_evidence(probe, i);
+        const char *excerpt = own != NULL ? own->excerpt : job->excerpt;
+        struct buf text = BUF_INIT;
 
         if (((culprits >> i) & 1U) == 0)
             continue;
+        buf_printf(&text, "CI job \"%s\" fails with your change merged and does not fail without it.\n%s",
+                   own != NULL ? own->job : job->name, excerpt == NULL ? "" : excerpt);
         (void)vec_remove(tasks, i);
         rc = run_return_task(run, task, RETURN_CI, text.data, err);
+        buf_free(&text);
     }
-    buf_free(&text);
     return rc;
 }
 
-/* Finds the tasks that made JOB worse and sends them back; the rest stay in TASKS. */
-static int blame_tasks(struct run *run, struct vec *tasks, const struct job_result *job, struct error *err)
+/* Finds the tasks that made the jobs of CI worse and sends them back; the rest stay in TASKS. */
+static int blame_tasks(struct run *run, struct vec *tasks, const struct ci_summary *ci, struct error *err)
 {
-    struct blame_probe probe = {run, tasks, job->name};
+    struct str_list jobs = {0};
+    struct blame_probe probe = {.run = run, .tasks = tasks, .jobs = &jobs};
     struct blame_options options = {.count = tasks->len, .test = probe_sets, .data = &probe};
     struct blame_result found = {.culprits = 1};
+    const char *worse = ci_summary_worse_job(&run->verified_ci, ci);
+    int rc = 0;
 
-    if (tasks->len > 1 && blame_find(&options, &found, err) < 0)
-        return -1;
-    return return_culprits(run, tasks, job, found.culprits, found.rounds, err);
+    ci_summary_worse_jobs(&run->verified_ci, ci, &jobs);
+    if (tasks->len > 1)
+        rc = blame_find(&options, &found, err);
+    if (rc == 0)
+        rc = return_culprits(&probe, ci_summary_find(ci, worse), found.culprits, found.rounds, err);
+    probe_finish(&probe);
+    str_list_finish(&jobs);
+    return rc;
 }
 
 /* JOB is unclear: a task that makes it worse on its own is to blame. *FOUND says whether there was one. */
 static int blame_alone(struct run *run, struct vec *tasks, const struct job_result *job, bool *found, struct error *err)
 {
-    struct blame_probe probe = {run, tasks, job->name};
+    struct str_list jobs = {0};
+    struct blame_probe probe = {.run = run, .tasks = tasks, .jobs = &jobs};
+    uint64_t *sets = xcalloc(tasks->len, sizeof *sets);
+    enum blame_outcome *outcomes = xcalloc(tasks->len, sizeof *outcomes);
     uint64_t culprits = 0;
+    int rc = 0;
 
-    *found = false;
-    for (size_t i = 0; tasks->len > 1 && i < tasks->len; i++) {
-        enum blame_outcome outcome;
-
-        if (probe_one(&probe, 1ULL << i, &outcome, err) < 0)
-            return -1;
-        if (outcome == BLAME_FAIL)
-            culprits |= 1ULL << i;
-    }
+    str_list_add(&jobs, job->name);
+    for (size_t i = 0; i < tasks->len; i++)
+        sets[i] = 1ULL << i;
+    if (tasks->len > 1)
+        rc = probe_sets(&probe, sets, tasks->len, outcomes, err);
+    for (size_t i = 0; rc == 0 && tasks->len > 1 && i < tasks->len; i++)
+        if (outcomes[i] == BLAME_FAIL)
+            culprits |= sets[i];
     *found = culprits != 0;
-    return *found ? return_culprits(run, tasks, job, culprits, 1, err) : 0;
+    if (rc == 0 && *found)
+        rc = return_culprits(&probe, job, culprits, 1, err);
+    probe_finish(&probe);
+    str_list_finish(&jobs);
+    free(outcomes);
+    free(sets);
+    return rc;
 }
 
 /* --- The way of a batch --------------------------------------------------------------------------------- */
@@ -280,7 +392,6 @@ static int pass_once(struct run *run, struct vec *tasks, int round, bool *done, 
     char *candidate = NULL;
     const char *worse;
     const char *unclear;
-    bool flaky = false;
     int rc = -1;
 
     *done = true;
@@ -293,11 +404,9 @@ static int pass_once(struct run *run, struct vec *tasks, int round, bool *done, 
     if (run_ci(run, candidate, NULL, &ci, err) < 0)
         goto out;
     worse = ci_summary_worse_job(&run->verified_ci, &ci);
-    if (worse != NULL && is_flaky(run, candidate, worse, &flaky, err) < 0)
-        goto out;
-    if (worse != NULL && !flaky) {
+    if (worse != NULL) {
         *done = false;
-        rc = blame_tasks(run, tasks, ci_summary_find(&ci, worse), err);
+        rc = blame_tasks(run, tasks, &ci, err);
         goto out;
     }
     unclear = worse == NULL ? ci_summary_unclear_job(&run->verified_ci, &ci) : NULL;

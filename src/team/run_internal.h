@@ -86,6 +86,8 @@ struct run {
     struct ci_summary verified_ci; /* CI of V */
     bool has_base_ci;
     bool has_verified_ci;
+    unsigned ci_checks;    /* how many were started: each has its own folder of logs */
+    unsigned ci_at_once;   /* checks that share the cores at the moment; 0 counts as 1 */
     int64_t started_ms;    /* monotonic */
     char *notes_path;
     bool merged;
@@ -161,13 +163,17 @@ int run_integrate(struct run *run, const struct vec *tasks, struct error *err);
 
 /* --- ci_check.c ---------------------------------------------------------------------------------- */
 
-/* Runs the CI mirror on COMMIT (cached by tree). JOBS limits it to some jobs, or NULL. */
+/* Runs the CI mirror on COMMIT (cached by tree). JOBS limits it to some jobs, or NULL: then jobs that are worse than on
+ * V are run again, up to [ci] retries times, and one that passes then is flaky and counts as passed. Several may run
+ * at the same time, each in its own fiber and on its own commit. */
 int run_ci(struct run *run, const char *commit, const struct str_list *jobs, struct ci_summary *out,
            struct error *err);
 void ci_summary_finish(struct ci_summary *summary);
 void ci_summary_copy(struct ci_summary *to, const struct ci_summary *from);
 /* Is NOW worse than BEFORE in some job? Then the job's name, else NULL. */
 const char *ci_summary_worse_job(const struct ci_summary *before, const struct ci_summary *now);
+/* The names of all such jobs, appended. */
+void ci_summary_worse_jobs(const struct ci_summary *before, const struct ci_summary *now, struct str_list *names);
 /* A job in which some tests were mended and others fail that did not before: each task is then looked at alone. */
 const char *ci_summary_unclear_job(const struct ci_summary *before, const struct ci_summary *now);
 const struct job_result *ci_summary_find(const struct ci_summary *summary, const char *job);
