@@ -41,6 +41,7 @@ struct ci_options {
     const char *event_json;           /* the event's payload (github.event); NULL: made up from the above */
     const char *repository;           /* "owner/name"; NULL: "local/" + folder name */
     const char *sha;                  /* commit under test; NULL: zeros */
+    const char *actor;                /* github.actor; NULL: "cadre" */
     bool include_unmatched; /* list workflows whose `on` does not match too, as skipped jobs */
 };
 

@@ -101,8 +101,7 @@ static int check_inputs(const struct yaml_node *inputs, bool is_call, const char
         const char *const *types = is_call ? call_types : dispatch_types;
         bool is_known = false;
 
-        if (type == NULL && is_call)
-            return fail(inputs->items[i + 1], file, err, "Required property is missing: %s", "type");
+        /* GitHub asks for a type in workflow_call; without one an input is text, as in workflow_dispatch. */
         if (type == NULL)
             continue;
         for (; *types != NULL; types++)

@@ -112,9 +112,17 @@ static json_t *event_payload(const struct ci_options *o, const char *event, cons
         json_object_set_new(payload, "head_commit", commit);
         json_object_set_new(payload, "commits", json_array());
     }
-    if (strcmp(event, "workflow_dispatch") == 0 && json_object_get(payload, "inputs") == NULL)
+    if ((strcmp(event, "workflow_dispatch") == 0 || strcmp(event, "workflow_call") == 0) && json_object_get(payload, "inputs") == NULL)
         json_object_set_new(payload, "inputs", pairs(o->inputs));
     return payload;
+}
+
+/* A given payload may name the branches of the pull request itself. */
+static const char *payload_ref(const json_t *payload, const char *end, const char *fallback)
+{
+    const json_t *ref = json_object_get(json_object_get(json_object_get(payload, "pull_request"), end), "ref");
+
+    return json_is_string(ref) ? json_string_value(ref) : fallback;
 }
 
 json_t *github_contexts(const struct ci_options *o)
@@ -130,10 +138,13 @@ json_t *github_contexts(const struct ci_options *o)
                 : o->tag != NULL ? xasprintf("refs/tags/%s", o->tag)
                                  : xasprintf("refs/heads/%s", head);
     char *owner = xstrndup(full_name, strcspn(full_name, "/"));
-    json_t *contexts = json_object(), *github = json_object();
+    json_t *contexts = json_object(), *github = json_object(), *payload;
 
     set(github, "event_name", event);
-    json_object_set_new(github, "event", event_payload(o, event, full_name, base, head, ref, sha));
+    payload = event_payload(o, event, full_name, base, head, ref, sha);
+    json_object_set_new(github, "event", payload);
+    base = payload_ref(payload, "base", base);
+    head = payload_ref(payload, "head", head);
     set(github, "ref", ref);
     set(github, "ref_name", is_pull ? "1/merge" : o->tag != NULL ? o->tag : head);
     set(github, "ref_type", !is_pull && o->tag != NULL ? "tag" : "branch");
@@ -146,9 +157,9 @@ json_t *github_contexts(const struct ci_options *o)
     set(github, "repository_id", "1");
     set(github, "repository_owner_id", "1");
     set(github, "repositoryUrl", "");
-    set(github, "actor", "cadre");
+    set(github, "actor", option_or(o->actor, "cadre"));
     set(github, "actor_id", "1");
-    set(github, "triggering_actor", "cadre");
+    set(github, "triggering_actor", option_or(o->actor, "cadre"));
     set(github, "run_id", "1");
     set(github, "run_number", "1");
     set(github, "run_attempt", "1");

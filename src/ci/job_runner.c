@@ -8,6 +8,7 @@
 #include "base/path.h"
 #include "ci/excerpt.h"
 #include "ci/gitlab.h"
+#include "ci/script_action.h"
 #include "ci/step_runner.h"
 #include "ci/template.h"
 #include "io/fiber.h"
@@ -396,11 +397,17 @@ static int run_composite(struct job_runner *r, struct frame *f, const struct wor
         goto out;
     }
     if (sp->is_script_action) {
-        struct step_command c = {.script = "exec node \"$GITHUB_ACTION_PATH/${ACTION_MAIN:-index.js}\"", .shell = "sh",
-                                 .cwd = r->tree_dir, .env = env, .outputs = outputs};
-        input_variables(env, inputs);
+        json_t *state = json_object(), *own = script_action_environment(env, inputs);
+        char *script = script_action_command(path, action->main != NULL ? action->main : "index.js");
+        /* bash hands on variables that are no names of a shell, dash does not. */
+        struct step_command c = {.script = script, .shell = "bash", .cwd = r->tree_dir, .env = own, .outputs = outputs,
+                                 .state = state};
         refresh_contexts(r, &inner, env);
         rc = run_command(r, f, step, name, &c, err);
+        script_action_add_post(r, action, name, path, own, state);
+        free(script);
+        json_decref(state);
+        json_decref(own);
     } else {
         json_object_update(r->env, env);
         rc = run_frame(r, &inner, err) < 0 ? -1 : r->state.is_failed && !was_failed ? 0 : 1;
@@ -508,7 +515,7 @@ static int run_step(struct job_runner *r, struct frame *f, const struct workflow
     shell = raw_shell != NULL ? expand(r, raw_shell, err) : NULL;
     if (with == NULL || (raw_shell != NULL && shell == NULL))
         goto evaluated;
-    plan_step(r->plan, step, shell, &sp);
+    plan_step(r->plan, step, shell, r->tree_dir, &sp);
     if (sp.kind == CI_STEP_SKIPPED) {
         skip_step(r, name, &sp);
         record(f, step, outputs, "skipped", "skipped");
@@ -546,6 +553,36 @@ static int run_frame(struct job_runner *r, struct frame *f, struct error *err)
     return 0;
 }
 
+/* Post steps of actions, the last one first. */
+static int run_posts(struct job_runner *r, struct frame *f, struct error *err)
+{
+    static const struct workflow_step none = {0};
+    int rc = 0;
+
+    while (rc >= 0 && r->posts.len > 0) {
+        struct script_post *post = vec_pop(&r->posts);
+        struct expr_scope scope = scope_of(r);
+        json_t *outputs = json_object();
+        bool wanted = false;
+
+        f->action_path = post->action_path;
+        refresh_contexts(r, f, post->env);
+        if (template_condition(post->condition != NULL ? post->condition : "always()", &scope, &wanted, err) < 0) {
+            rc = fail_step(r, post->name, err);
+        } else if (wanted) {
+            struct step_command c = {.script = post->script, .shell = "bash", .cwd = r->tree_dir, .env = post->env,
+                                     .outputs = outputs};
+            rc = run_command(r, f, &none, post->name, &c, err);
+            if (rc < 0)
+                rc = fail_step(r, post->name, err);
+        }
+        json_decref(outputs);
+        f->action_path = NULL;
+        script_post_destroy(post);
+    }
+    return rc < 0 ? -1 : 0;
+}
+
 /* The variables of a GitLab job, with those that are only known here. */
 static void start_gitlab_environment(struct job_runner *r)
 {
@@ -573,6 +610,15 @@ static int start_environment(struct job_runner *r, struct error *err)
         return 0;
     }
     r->env = json_object();
+    for (size_t i = 0; r->options->env != NULL && i < r->options->env->len; i++) {
+        const char *entry = r->options->env->items[i], *equals = strchr(entry, '=');
+        if (equals != NULL) {
+            char *key = xstrndup(entry, (size_t)(equals - entry));
+            json_object_set_new(r->env, key, json_string(equals + 1));
+            free(key);
+        }
+    }
+    json_object_set(r->contexts, "env", r->env);
     for (size_t i = 0; i < 2; i++) {
         json_t *values;
         if (nodes[i] == NULL || yaml_is_null(nodes[i]))
@@ -622,7 +668,7 @@ int job_runner_run(struct job_runner *r, struct error *err)
     if (start_environment(r, err) < 0) {
         if (fail_step(r, "env", err) < 0)
             goto out;
-    } else if (run_frame(r, &f, err) < 0) {
+    } else if (run_frame(r, &f, err) < 0 || run_posts(r, &f, err) < 0) {
         goto out;
     }
     refresh_contexts(r, &f, NULL);
@@ -652,6 +698,9 @@ void job_runner_finish(struct job_runner *r)
     json_decref(r->env);
     json_decref(r->outputs);
     json_decref(r->contexts);
+    for (size_t i = 0; i < r->posts.len; i++)
+        script_post_destroy(r->posts.items[i]);
+    vec_finish(&r->posts);
     str_list_finish(&r->path);
     str_list_finish(&r->masks);
     buf_free(&r->log);

@@ -20,6 +20,7 @@ struct job_runner {
     /* The runner's own; zeroed by the caller. */
     json_t *env;
     struct str_list path, masks;
+    struct vec posts; /* struct script_post *, owned: in the order of their steps */
     struct scope_state state;
     struct buf log;
     unsigned counter;

@@ -74,8 +74,16 @@ struct step_plan {
     bool is_script_action;        /* JavaScript action of the repository, run with node */
     bool is_unknown;              /* skipped though later steps may need it */
 };
-void plan_step(struct ci_plan *plan, const struct workflow_step *step, const char *shell,
+/* TREE: the job's tree while it runs, where an action that the definition lacks may be; NULL while planning. */
+void plan_step(struct ci_plan *plan, const struct workflow_step *step, const char *shell, const char *tree,
                struct step_plan *out);
+
+/* The `inputs` of a called workflow: `with` of the caller over the defaults that it declares. NULL with ERR. */
+json_t *plan_called_inputs(const struct workflow *called, const struct workflow *caller,
+                           const struct workflow_job *job, json_t *contexts, struct error *err);
+/* The `inputs` of a workflow that the event itself runs (workflow_dispatch, workflow_call): what the event gives over
+ * the defaults, in the declared types. NULL when it declares none. */
+json_t *plan_event_inputs(const struct ci_plan *plan, const struct workflow *w);
 
 /* The reusable workflow of the repository that USES ("./.github/workflows/x.yml") names, or NULL with ERR. */
 struct workflow *plan_called_workflow(struct ci_plan *plan, const char *uses, struct error *err);

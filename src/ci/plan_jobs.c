@@ -261,7 +261,7 @@ static void plan_one_step(struct ci_plan *plan, const struct plan_job *pj, const
     char *shell = raw != NULL ? template_expand_text(raw, scope, &err) : NULL;
     struct step_plan sp;
 
-    plan_step(plan, step, shell, &sp);
+    plan_step(plan, step, shell, NULL, &sp);
     free(shell);
     if (step->run == NULL) {
         out->command = sp.action.command;
@@ -418,39 +418,6 @@ bool plan_leg_is_duplicate(const struct workflow *workflow, const struct workflo
 
 static int add_job(const struct frame *f, const struct workflow_job *job, struct error *err);
 
-/* `with` of the caller over the defaults that the called workflow declares. */
-static json_t *called_inputs(const struct workflow *called, const struct workflow *caller,
-                             const struct workflow_job *job, json_t *contexts, struct error *err)
-{
-    struct scope_state state = {0};
-    struct expr_scope scope = scope_make(contexts, &state);
-    const struct yaml_node *declared = yaml_get(yaml_get(called->on, "workflow_call"), "inputs");
-    json_t *given = job->with != NULL ? template_expand_node(job->with, &scope, caller->file, err)
-                                      : json_object();
-    json_t *inputs = json_object();
-
-    if (given == NULL) {
-        json_decref(inputs);
-        return NULL;
-    }
-    for (size_t i = 0; declared != NULL && i + 1 < declared->len; i += 2) {
-        const char *name = declared->items[i]->text;
-        const struct yaml_node *fallback = yaml_get(declared->items[i + 1], "default");
-        const char *type = yaml_get_text(declared->items[i + 1], "type");
-        json_t *value = fallback != NULL ? template_expand_node(fallback, &scope, called->file, err) : NULL;
-
-        if (value == NULL)
-            value = type != NULL && strcmp(type, "boolean") == 0  ? json_false()
-                    : type != NULL && strcmp(type, "number") == 0 ? json_integer(0)
-                                                                  : json_string("");
-        json_object_set_new(inputs, name, value);
-    }
-    if (json_is_object(given))
-        json_object_update(inputs, given);
-    json_decref(given);
-    return inputs;
-}
-
 static int add_called(const struct frame *f, const struct workflow_job *job, json_t *contexts,
                       const char *reason, struct error *err)
 {
@@ -473,7 +440,7 @@ static int add_called(const struct frame *f, const struct workflow_job *job, jso
     inner.depth++;
     if (reason != NULL)
         inner.reason = reason;
-    inner.inputs = called_inputs(called, f->workflow, job, contexts, err);
+    inner.inputs = plan_called_inputs(called, f->workflow, job, contexts, err);
     if (inner.inputs == NULL)
         return -1;
     if (f->caller_needs != NULL)
@@ -613,7 +580,7 @@ static void spread_skips(struct ci_plan *plan, size_t first)
 
 int plan_add_workflow(struct ci_plan *plan, struct workflow *w, struct error *err)
 {
-    struct frame f = {.plan = plan, .workflow = w, .root = w};
+    struct frame f = {.plan = plan, .workflow = w, .root = w, .inputs = plan_event_inputs(plan, w)};
     struct str_list done = {0};
     size_t first = plan->jobs.len;
     int rc = 0;
@@ -634,6 +601,7 @@ int plan_add_workflow(struct ci_plan *plan, struct workflow *w, struct error *er
         }
     }
     str_list_finish(&done);
+    json_decref(f.inputs);
     spread_skips(plan, first);
     return rc;
 }

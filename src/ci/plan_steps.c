@@ -68,7 +68,9 @@ bool plan_is_dependency_step(const char *script, bool *is_system)
     return found;
 }
 
-static struct action *load_action(struct ci_plan *plan, const char *uses, struct step_plan *out)
+/* From the definition; what is not there may have been made in the job's TREE by an earlier step. */
+static struct action *load_action_from(struct ci_plan *plan, const char *root, bool is_tree, const char *uses,
+                                       struct step_plan *out)
 {
     static const char *const names[] = {"action.yml", "action.yaml"};
     char *relative = path_normalize(uses);
@@ -76,22 +78,24 @@ static struct action *load_action(struct ci_plan *plan, const char *uses, struct
 
     for (size_t i = 0; action == NULL && i < 2; i++) {
         char *name = strcmp(relative, ".") == 0 ? xstrdup(names[i]) : path_join(relative, names[i]);
-        char *path = path_join(plan->root, name);
+        char *path = path_join(root, name);
         struct buf text = BUF_INIT;
         struct error err = {0};
 
-        for (size_t k = 0; action == NULL && k < plan->actions.len; k++) {
+        for (size_t k = 0; !is_tree && action == NULL && k < plan->actions.len; k++) {
             struct action *known = plan->actions.items[k];
-            if (strcmp(known->file, name) == 0)
+            if (!known->is_from_tree && strcmp(known->file, name) == 0)
                 action = known;
         }
         if (action == NULL && path_is_plain_relative(name) && file_is_regular(path) &&
             file_read(path, &text, ACTION_FILE_MAX_BYTES, &err) == 0) {
             action = action_parse(buf_cstr(&text), text.len, name, &err);
-            if (action == NULL)
+            if (action == NULL) {
                 out->reason = arena_strdup(&plan->arena, err.text);
-            else
+            } else {
+                action->is_from_tree = is_tree;
                 vec_push(&plan->actions, action);
+            }
         }
         buf_free(&text);
         free(path);
@@ -99,15 +103,30 @@ static struct action *load_action(struct ci_plan *plan, const char *uses, struct
         if (out->reason != NULL)
             break;
     }
-    if (action == NULL && out->reason == NULL)
-        out->reason = arena_printf(&plan->arena, "no action.yml in '%s'", uses);
     free(relative);
     return action;
 }
 
-static void plan_local_action(struct ci_plan *plan, const char *uses, struct step_plan *out)
+static bool has_dockerfile(const char *root, const char *uses)
 {
-    struct action *action = load_action(plan, uses, out);
+    char *folder = path_join(root, uses), *file = path_join(folder, "Dockerfile");
+    bool found = file_is_regular(file);
+
+    free(file);
+    free(folder);
+    return found;
+}
+
+static void plan_local_action(struct ci_plan *plan, const char *uses, const char *tree, struct step_plan *out)
+{
+    struct action *action = load_action_from(plan, plan->root, false, uses, out);
+
+    if (action == NULL && out->reason == NULL && tree != NULL)
+        action = load_action_from(plan, tree, true, uses, out);
+    if (action == NULL && out->reason == NULL && has_dockerfile(tree != NULL ? tree : plan->root, uses))
+        out->reason = "an action in a container; no container engine is used";
+    if (action == NULL && out->reason == NULL)
+        out->reason = arena_printf(&plan->arena, "no action.yml in '%s'", uses);
 
     out->kind = CI_STEP_SKIPPED;
     out->is_unknown = true;
@@ -164,7 +183,7 @@ static void plan_remote_action(struct ci_plan *plan, const struct workflow_step 
     }
 }
 
-void plan_step(struct ci_plan *plan, const struct workflow_step *step, const char *shell,
+void plan_step(struct ci_plan *plan, const struct workflow_step *step, const char *shell, const char *tree,
                struct step_plan *out)
 {
     memset(out, 0, sizeof *out);
@@ -186,7 +205,7 @@ void plan_step(struct ci_plan *plan, const struct workflow_step *step, const cha
         }
         free(program);
     } else if (strncmp(step->uses, "./", 2) == 0) {
-        plan_local_action(plan, step->uses, out);
+        plan_local_action(plan, step->uses, tree, out);
     } else if (strncmp(step->uses, "docker://", 9) == 0) {
         out->kind = CI_STEP_SKIPPED;
         out->reason = "an action in a container; no container engine is used";

@@ -192,7 +192,7 @@ static int collect(struct job_runner *r, const struct step_command *c, const cha
 {
     const char *insecure = json_string_value(json_object_get(r->env, "ACTIONS_ALLOW_UNSECURE_COMMANDS"));
     const char *own = json_string_value(json_object_get(c->env, "ACTIONS_ALLOW_UNSECURE_COMMANDS"));
-    struct step_effects effects = {.env = r->env, .outputs = c->outputs, .path = &r->path, .masks = &r->masks,
+    struct step_effects effects = {.env = r->env, .outputs = c->outputs, .state = c->state, .path = &r->path, .masks = &r->masks,
                                    .annotations = r->annotations,
                                    .allow_insecure = str_eq(insecure, "true") || str_eq(own, "true")};
     struct buf text = BUF_INIT;
@@ -210,6 +210,9 @@ static int collect(struct job_runner *r, const struct step_command *c, const cha
     rc |= step_file_parse(buf_cstr(&text), r->env, &err);
     read_step_file(files, "output", &text);
     rc |= step_file_parse(buf_cstr(&text), c->outputs, &err);
+    read_step_file(files, "state", &text);
+    if (c->state != NULL)
+        rc |= step_file_parse(buf_cstr(&text), c->state, &err);
     read_step_file(files, "path", &text);
     str_split(&lines, buf_cstr(&text), '\n');
     for (size_t i = 0; i < lines.len; i++) {

@@ -11,6 +11,7 @@ struct step_command {
     const char *cwd;       /* absolute */
     json_t *env;           /* object: what the step adds */
     json_t *outputs;       /* object: filled */
+    json_t *state;         /* object: filled with what it saves for its post step; or NULL */
     int64_t timeout_ms;    /* 0: the job's */
     bool is_dependency;
     const char *writable;  /* another folder that the sandbox must let it write, or NULL */

@@ -241,6 +241,9 @@ struct action *action_parse(const char *text, size_t n, const char *file, struct
     runs = yaml_get(root, "runs");
     action->name = yaml_get_text(root, "name");
     action->using = yaml_get_text(runs, "using");
+    action->main = yaml_get_text(runs, "main");
+    action->post = yaml_get_text(runs, "post");
+    action->post_if = yaml_get_text(runs, "post-if");
     action->inputs = yaml_get(root, "inputs");
     action->outputs = yaml_get(root, "outputs");
     action->steps = read_steps(&action->arena, yaml_get(runs, "steps"), &action->step_count);

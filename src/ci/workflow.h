@@ -86,6 +86,8 @@ struct action {
     const char *file;
     const char *name;
     const char *using; /* "composite", "node20", "docker" */
+    const char *main, *post, *post_if; /* of a JavaScript one */
+    bool is_from_tree; /* read from the tree of one job, where an earlier step may have made it */
     const struct yaml_node *inputs, *outputs;
     struct workflow_step *steps; /* of a composite one */
     size_t step_count;

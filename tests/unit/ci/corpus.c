@@ -122,33 +122,59 @@ static void every_workflow_is_read_and_most_steps_are_mirrored(void **state)
 struct stated {
     const char *folder, *file, *event;
     enum ci_verdict verdict;
+    const char *input, *env;     /* "NAME=value" that the case is run with */
+    const char *jobs[2];         /* only these, by id */
+    const char *actor;
+    const char *event_file;      /* below the folder */
 };
 
 #define DOES_NOT_READ ((enum ci_verdict)99)
 
-/* Not here: cases that need an image, a remote action, a person's input, or act's own names. */
+/* Not here: cases that need an image for every job, a remote action, Windows or PowerShell, or a file that is not in
+ * the test data (uses-workflow-defaults). Of the shells the job in a container is skipped. */
+#define CASE(folder_, file_, event_, verdict_, ...) \
+    {.folder = folder_, .file = file_, .event = event_, .verdict = verdict_, ##__VA_ARGS__}
+
 static const struct stated cases[] = {
-    {"act-composite-env-test", "push.yml", "push", CI_NOTHING_RAN},
-    {"commands", "push.yml", "push", CI_GREEN},
-    {"dir with spaces", "push.yml", "push", CI_GREEN},
-    {"docker-action-custom-path", "push.yml", "push", CI_GREEN},
-    {"environment-files-parser-bug", "push.yaml", "push", CI_GREEN},
-    {"environment-variables", "push.yml", "push", CI_GREEN},
-    {"evalmatrix", "push.yml", "push", CI_GREEN},
-    {"evalmatrix-merge-array", "push.yml", "push", CI_GREEN},
-    {"evalmatrixneeds2", "push.yml", "push", CI_GREEN},
-    {"issue-1595", "missing.yml", "push", DOES_NOT_READ},
-    {"issue-1595", "no-event.yml", "push", DOES_NOT_READ},
-    {"issue-1595", "no-first.yml", "push", DOES_NOT_READ},
-    {"job-needs-context-contains-result", "push.yml", "push", CI_GREEN},
-    {"job-status-check", "push.yml", "push", CI_RED},
-    {"matrix-exitcode", "push.yml", "push", CI_RED},
-    {"nix-prepend-path", "push.yml", "push", CI_GREEN},
-    {"outputs", "push.yml", "push", CI_GREEN},
-    {"set-env-new-env-file-per-step", "push.yml", "push", CI_GREEN},
-    {"uses-and-run-in-one-step", "push.yml", "push", DOES_NOT_READ},
-    {"workflow_dispatch-scalar", "workflow_dispatch.yml", "workflow_dispatch", CI_GREEN},
-    {"workflow_dispatch_no_inputs_mapping", "workflow_dispatch.yml", "workflow_dispatch", CI_GREEN},
+    CASE("act-composite-env-test", "push.yml", "push", CI_NOTHING_RAN),
+    CASE("commands", "push.yml", "push", CI_GREEN),
+    CASE("dir with spaces", "push.yml", "push", CI_GREEN),
+    CASE("docker-action-custom-path", "push.yml", "push", CI_GREEN),
+    CASE("environment-files-parser-bug", "push.yaml", "push", CI_GREEN),
+    CASE("environment-variables", "push.yml", "push", CI_GREEN),
+    CASE("evalmatrix", "push.yml", "push", CI_GREEN),
+    CASE("evalmatrix-merge-array", "push.yml", "push", CI_GREEN),
+    CASE("evalmatrixneeds2", "push.yml", "push", CI_GREEN),
+    CASE("if-env-act", "push.yml", "push", CI_GREEN, .env = "ACT=true"),
+    CASE("if-env-act", "push.yml", "push", CI_RED),
+    CASE("input-from-cli", "input.yml", "workflow_dispatch", CI_GREEN, .input = "SOME_INPUT=input"),
+    CASE("input-from-cli", "input.yml", "workflow_dispatch", CI_RED),
+    CASE("issue-1595", "missing.yml", "push", DOES_NOT_READ),
+    CASE("issue-1595", "no-event.yml", "push", DOES_NOT_READ),
+    CASE("issue-1595", "no-first.yml", "push", DOES_NOT_READ),
+    CASE("job-needs-context-contains-result", "push.yml", "push", CI_GREEN),
+    CASE("job-status-check", "push.yml", "push", CI_RED),
+    CASE("matrix-exitcode", "push.yml", "push", CI_RED),
+    CASE("matrix-with-user-inclusions", "push.yml", "push", CI_GREEN,
+     .jobs = {"case.yml/build (ubuntu-18.04, 8)", "case.yml/test (8.x)"}),
+    CASE("matrix-with-user-inclusions", "push.yml", "push", CI_RED),
+    CASE("nix-prepend-path", "push.yml", "push", CI_GREEN),
+    CASE("outputs", "push.yml", "push", CI_GREEN),
+    CASE("path-handling", "push.yml", "push", CI_GREEN),
+    CASE("pull-request", "main.yaml", "pull_request", CI_GREEN, .event_file = "event.json"),
+    CASE("runs-on", "push.yml", "push", CI_GREEN, .actor = "nektos/act"),
+    CASE("services-empty-image", "push.yaml", "push", CI_GREEN),
+    CASE("shells/bash", "push.yml", "push", CI_GREEN),
+    CASE("shells/defaults", "push.yml", "push", CI_GREEN),
+    CASE("shells/python", "push.yml", "push", CI_GREEN),
+    CASE("shells/sh", "push.yml", "push", CI_GREEN),
+    CASE("set-env-new-env-file-per-step", "push.yml", "push", CI_GREEN),
+    CASE("uses-and-run-in-one-step", "push.yml", "push", DOES_NOT_READ),
+    CASE("uses-composite-with-error", "push.yml", "push", CI_RED),
+    CASE("windows-shell-cmd", "push.yml", "push", CI_NOTHING_RAN),
+    CASE("workflow_call_inputs", "workflow_call_inputs.yml", "workflow_call", CI_GREEN, .event_file = "event.json"),
+    CASE("workflow_dispatch-scalar", "workflow_dispatch.yml", "workflow_dispatch", CI_GREEN),
+    CASE("workflow_dispatch_no_inputs_mapping", "workflow_dispatch.yml", "workflow_dispatch", CI_GREEN),
 };
 
 static void run_case(struct loop *loop, const char *act, const struct stated *c, size_t *agreed)
@@ -157,14 +183,28 @@ static void run_case(struct loop *loop, const char *act, const struct stated *c,
     char *root = file_make_temporary_directory("cadre-act", &err), *logs = path_join(root, "logs");
     char *tree = path_join(root, "tree"), *workflows = path_join(tree, ".github/workflows");
     char *from = xasprintf("%s/%s/%s", act, c->folder, c->file), *to = xasprintf("%s/case.yml", workflows);
-    struct ci_options options = {.definition_dir = tree, .event = c->event};
-    struct ci_run_options run = {.loop = loop, .work_dir = tree, .log_dir = logs};
+    struct str_list inputs = {0}, env = {0}, jobs = {0};
+    struct buf payload = BUF_INIT;
+    struct ci_options options = {.definition_dir = tree, .event = c->event, .actor = c->actor, .inputs = &inputs};
+    struct ci_run_options run = {.loop = loop, .work_dir = tree, .log_dir = logs, .env = &env, .jobs = &jobs};
     struct ci_result result = {0};
     struct ci_plan *plan;
 
     copy_tree(act, tree);
     assert_int_equal(file_make_directories(workflows, 0755, &err), 0);
     assert_int_equal(file_copy(from, to, &err), 0);
+    if (c->input != NULL)
+        str_list_add(&inputs, c->input);
+    if (c->env != NULL)
+        str_list_add(&env, c->env);
+    for (size_t i = 0; i < 2 && c->jobs[i] != NULL; i++)
+        str_list_add(&jobs, c->jobs[i]);
+    if (c->event_file != NULL) {
+        char *path = xasprintf("%s/%s/%s", act, c->folder, c->event_file);
+        assert_int_equal(file_read(path, &payload, 1 << 20, &err), 0);
+        options.event_json = buf_cstr(&payload);
+        free(path);
+    }
     plan = ci_plan_create(&options, &err);
     if (plan == NULL && c->verdict == DOES_NOT_READ)
         (*agreed)++;
@@ -181,6 +221,10 @@ static void run_case(struct loop *loop, const char *act, const struct stated *c,
     ci_result_finish(&result);
     ci_plan_destroy(plan);
     file_remove_tree(root, &err);
+    str_list_finish(&inputs);
+    str_list_finish(&env);
+    str_list_finish(&jobs);
+    buf_free(&payload);
     free(root);
     free(logs);
     free(tree);
