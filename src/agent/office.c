@@ -3,6 +3,7 @@
  * context; the thread itself is agent/thread.c. */
 #include "agent/runner.h"
 
+#include "agent/carried_thread.h"
 #include "agent/slots.h"
 #include "agent/thread.h"
 #include "base/alloc.h"
@@ -19,6 +20,7 @@
 #include "config/provider_config.h"
 #include "config/role.h"
 #include "config/run_settings.h"
+#include "config/runner_config.h"
 #include "config/shell_environment.h"
 #include "config/skills.h"
 #include "io/fiber.h"
@@ -26,6 +28,7 @@
 #include "model/limiter.h"
 #include "model/price.h"
 #include "model/provider.h"
+#include "sandbox/exec_helper.h"
 #include "sandbox/policy.h"
 #include "store/rollout.h"
 #include "tool/registry.h"
@@ -48,11 +51,17 @@ struct office {
     struct vec sessions; /* of struct agent_session *, open ones, borrowed */
     bool is_paused;
     int default_turn_seconds;
+    int can_nest;           /* sandbox_can_nest(), -1 until it was asked */
+    bool has_runner_folder; /* "<run>/runners" was cleared */
 };
 
 struct agent_session {
     struct office *office;
-    struct thread *thread;
+    struct thread *thread;          /* NULL when another program carries it */
+    struct carried_thread *carried;
+    struct runner_config runner;    /* of the carried thread */
+    struct str_list docs_for;       /* of the carried thread: its context is made when the worktree is there */
+    char *skills;
     struct sandbox_policy policy;
     struct tool_set *tools;
     struct str_list env;
@@ -106,6 +115,7 @@ struct office *office_create(const struct office_options *options, struct error 
     office->rollout_dir = xstrdup(options->rollout_dir);
     office->state_dir = xstrdup(options->state_dir);
     office->replay_url = xstrdup(options->replay_url);
+    office->can_nest = -1;
     office->default_turn_seconds = (int)settings.agents.job_max_runtime_seconds;
     run_settings_finish(&settings);
     return office;
@@ -259,22 +269,25 @@ static struct provider *find_provider(struct office *office, const struct role *
 
 /* --- Events ------------------------------------------------------------------------------------------------ */
 
-static void on_thread_event(void *data, struct thread *thread, const json_t *event)
+static void report_event(struct agent_session *s, const char *thread, const json_t *event)
 {
-    struct agent_session *s = data;
     json_t *copy;
 
     if (s->office->options.on_event == NULL)
         return;
     copy = json_copy((json_t *)event);
-    if (thread != NULL)
-        json_object_set_new(copy, "thread", json_string(thread_id(thread)));
+    json_object_set_new(copy, "thread", json_string(thread));
     json_object_set_new(copy, "role", json_string(s->role));
     if (s->task != NULL)
         json_object_set_new(copy, "task", json_string(s->task));
     json_object_set_new(copy, "attempt", json_integer(s->attempt));
     s->office->options.on_event(s->office->options.data, copy);
     json_decref(copy);
+}
+
+static void on_thread_event(void *data, struct thread *thread, const json_t *event)
+{
+    report_event(data, thread == NULL ? NULL : thread_id(thread), event);
 }
 
 static void on_text_delta(void *data, struct thread *thread, const char *text, size_t n)
@@ -412,6 +425,13 @@ static char *compact_prompt_of(const struct config *c)
     return buf_take(&text);
 }
 
+static uint64_t turn_timeout_of(const struct office *office, const struct agent_spec *spec)
+{
+    uint64_t most = (uint64_t)office->default_turn_seconds * 1000;
+
+    return most > 0 && (spec->timeout_ms == 0 || spec->timeout_ms > most) ? most : spec->timeout_ms;
+}
+
 static int make_thread(struct agent_session *s, const struct role *role, const struct agent_spec *spec,
                        struct error *err)
 {
@@ -438,7 +458,7 @@ static int make_thread(struct agent_session *s, const struct role *role, const s
         .watch_deltas = spec->on_text_delta != NULL,
         .on_text_delta = on_text_delta,
         .priority = priority_of(s->role),
-        .turn_timeout_ms = spec->timeout_ms,
+        .turn_timeout_ms = turn_timeout_of(office, spec),
         .on_event = on_thread_event,
         .on_turn_end = on_turn_end,
         .data = s,
@@ -454,9 +474,6 @@ static int make_thread(struct agent_session *s, const struct role *role, const s
         free(compact_prompt);
         return -1;
     }
-    if (office->default_turn_seconds > 0 &&
-        (options.turn_timeout_ms == 0 || options.turn_timeout_ms > (uint64_t)office->default_turn_seconds * 1000))
-        options.turn_timeout_ms = (uint64_t)office->default_turn_seconds * 1000;
     shell_environment_build(c, environ, &s->env);
     if (spec->extra_env != NULL)
         str_list_copy(&s->env, spec->extra_env);
@@ -468,6 +485,133 @@ static int make_thread(struct agent_session *s, const struct role *role, const s
     free(compact_prompt);
     add_context(s, role, spec);
     return 0;
+}
+
+/* --- Carried by another program ------------------------------------------------------------------------------ */
+
+static void on_carried_event(void *data, const json_t *event)
+{
+    struct agent_session *s = data;
+
+    report_event(s, s->carried == NULL ? json_get_string(event, "thread_id", NULL) : carried_thread_id(s->carried),
+                 event);
+}
+
+static void on_carried_delta(void *data, const char *text, size_t n)
+{
+    struct agent_session *s = data;
+
+    s->on_text_delta(s->delta_data, text, n);
+}
+
+/* The same context as a native thread has; asked for with the first turn, when the worktree is there. */
+static char *make_carried_context(void *data)
+{
+    struct agent_session *s = data;
+    struct buf b = BUF_INIT;
+
+    buf_puts(&b, s->skills == NULL ? "" : s->skills);
+    agents_md_load_for_paths(s->office->options.config, s->policy.cwd, &s->docs_for, &b, NULL);
+    return buf_take(&b);
+}
+
+/* "<run>/runners/<id>": what a killed process left there goes first. */
+static char *private_folder(struct office *office, const char *id, struct error *err)
+{
+    char *folder;
+    char *base;
+
+    if (office->state_dir == NULL) {
+        base = file_make_temporary_directory("cadre-runner", err);
+        if (base == NULL)
+            return NULL;
+        return base;
+    }
+    base = path_join(office->state_dir, "runners");
+    if (!office->has_runner_folder && file_remove_tree(base, err) < 0) {
+        free(base);
+        return NULL;
+    }
+    office->has_runner_folder = true;
+    folder = path_join(base, id);
+    free(base);
+    return folder;
+}
+
+/* Namespaces of this machine, asked once. */
+static bool can_nest(struct office *office)
+{
+    if (office->can_nest < 0)
+        office->can_nest = sandbox_can_nest();
+    return office->can_nest > 0;
+}
+
+static int make_carried(struct agent_session *s, const struct role *role, const struct agent_spec *spec,
+                        struct error *err)
+{
+    struct office *office = s->office;
+    const struct config *c = office->options.config;
+    struct skill_list skills = {0};
+    struct buf b = BUF_INIT;
+    char id[RANDOM_UUID_BYTES];
+    char *dir;
+    struct carried_options options = {
+        .loop = office->options.loop,
+        .runner = &s->runner,
+        .id = id,
+        .role = s->role,
+        .task = s->task,
+        .attempt = spec->attempt,
+        .reasoning_effort = role->reasoning_effort,
+        .instructions = role->developer_instructions,
+        .owes = spec->owes,
+        .output_schema = spec->output_schema,
+        .policy = &s->policy,
+        .extra_env = spec->extra_env,
+        .budget = office->options.budget,
+        .prices = office->prices,
+        .turn_timeout_ms = turn_timeout_of(office, spec),
+        .watch_deltas = spec->on_text_delta != NULL,
+        .can_nest = can_nest(office),
+        .make_context = make_carried_context,
+        .on_event = on_carried_event,
+        .on_text_delta = on_carried_delta,
+        .data = s,
+    };
+
+    random_uuid(id);
+    if (runner_config_init(&s->runner, c, role->runner, err) < 0)
+        return error_wrap(err, "role %s", role->name);
+    if (s->runner.protocol == RUNNER_ACP)
+        return error_set(err, ERROR_CONFIG, "runner %s: the protocol acp is not carried yet", role->runner);
+    dir = private_folder(office, id, err);
+    if (dir == NULL)
+        return -1;
+    options.dir = dir;
+    options.model = s->runner.model != NULL ? s->runner.model : role->model;
+    options.price_model = options.model != NULL ? options.model : config_string(c, "model");
+    shell_environment_build(c, environ, &s->env);
+    if (spec->extra_env != NULL)
+        str_list_copy(&s->env, spec->extra_env);
+    options.command_env = (const char *const *)s->env.items;
+    if (spec->docs_for != NULL)
+        str_list_copy(&s->docs_for, spec->docs_for);
+    skills_find(&skills, c, role, NULL);
+    skills_append_context(&b, &skills);
+    skill_list_finish(&skills);
+    s->skills = buf_take(&b);
+    options.rollout = open_rollout(office, id);
+    s->carried = carried_thread_create(&options);
+    free(dir);
+    return 0;
+}
+
+static int make_any_thread(struct agent_session *s, const struct role *role, const struct agent_spec *spec,
+                           struct error *err)
+{
+    if (strcmp(role->runner, "native") == 0)
+        return make_thread(s, role, spec, err);
+    return make_carried(s, role, spec, err);
 }
 
 struct agent_session *agent_session_open(struct office *office, const struct agent_spec *spec, struct error *err)
@@ -487,7 +631,7 @@ struct agent_session *agent_session_open(struct office *office, const struct age
     s->on_text_delta = spec->on_text_delta;
     s->delta_data = spec->delta_data;
     role = role_registry_get(office->options.roles, spec->role, err);
-    if (role == NULL || make_policy(s, role, spec, err) < 0 || make_thread(s, role, spec, err) < 0) {
+    if (role == NULL || make_policy(s, role, spec, err) < 0 || make_any_thread(s, role, spec, err) < 0) {
         agent_session_close(s);
         return NULL;
     }
@@ -499,6 +643,8 @@ int agent_session_ask(struct agent_session *s, const char *text, struct agent_an
 {
     int rc = 0;
 
+    if (s->carried != NULL)
+        return carried_thread_ask(s->carried, text, answer, err);
     s->turn_over = false;
     s->turn_failed = false;
     s->waiter = fiber_current();
@@ -526,7 +672,7 @@ int agent_session_ask(struct agent_session *s, const char *text, struct agent_an
 
 const char *agent_session_thread_id(const struct agent_session *s)
 {
-    return thread_id(s->thread);
+    return s->carried != NULL ? carried_thread_id(s->carried) : thread_id(s->thread);
 }
 
 void agent_session_close(struct agent_session *s)
@@ -535,6 +681,10 @@ void agent_session_close(struct agent_session *s)
         return;
     (void)vec_remove_item(&s->office->sessions, s);
     thread_destroy(s->thread);
+    carried_thread_destroy(s->carried);
+    runner_config_finish(&s->runner);
+    str_list_finish(&s->docs_for);
+    free(s->skills);
     slots_release(s->office->slots);
     tool_set_destroy(s->tools);
     sandbox_policy_finish(&s->policy);
