@@ -148,6 +148,39 @@ static void check_value(const struct config_check *k, const char *key, struct to
     }
 }
 
+/* `[[gates.allow]]`: a built-in check is switched off by its id, with a reason, for some paths or for all. */
+static int check_allowances(const struct config_check *k, const struct toml_value *list, struct error *err)
+{
+    for (size_t i = 0; i < list->as.array.len; i++) {
+        const struct toml_value *item = list->as.array.items[i];
+        const char *check = item->type == TOML_TABLE ? toml_string(item, "check", NULL) : NULL;
+        const char *reason = item->type == TOML_TABLE ? toml_string(item, "reason", NULL) : NULL;
+        const struct toml_value *paths = item->type == TOML_TABLE ? toml_get(item, "paths") : NULL;
+
+        if (str_is_empty(check)) {
+            error_set_at(err, ERROR_CONFIG, k->file, item->line, item->column, "gates.allow: an entry without `check`");
+            return error_hint(err, "write [[gates.allow]] with check = \"ID\" and reason = \"...\"; docs/checks.md lists the ids");
+        }
+        if (reason == NULL || strspn(reason, " \t\n") == strlen(reason)) {
+            error_set_at(err, ERROR_CONFIG, k->file, item->line, item->column, "gates.allow: \"%s\" is allowed without a reason",
+                         check);
+            return error_hint(err, "add reason = \"why this repository may have it\"");
+        }
+        if (paths != NULL && paths->type != TOML_ARRAY)
+            return error_set_at(err, ERROR_CONFIG, k->file, paths->line, paths->column,
+                                "gates.allow.paths: expected list, found %s", toml_type_name(paths->type));
+        for (size_t m = 0; m < item->as.table.len; m++) {
+            const char *key = item->as.table.members[m].key;
+
+            if (strcmp(key, "check") != 0 && strcmp(key, "reason") != 0 && strcmp(key, "paths") != 0)
+                return error_set_at(err, ERROR_CONFIG, k->file, item->as.table.members[m].value->line,
+                                    item->as.table.members[m].value->column,
+                                    "gates.allow: unknown key %s; known are check, reason, paths", key);
+        }
+    }
+    return 0;
+}
+
 /* Notes about a key that stands where it should not; the key still holds. */
 static void check_place(const struct config_check *k, const struct schema_key *row, const char *key,
                         const struct toml_value *v)
@@ -198,6 +231,10 @@ static int check_member(const struct config_check *k, struct toml_value *v, stru
     }
     if (v->type == TOML_STRING && row->choices != NULL && (row->flags & SCHEMA_UNUSED) == 0 &&
         check_choice(k, row, key, v, err) < 0) {
+        rc = -1;
+        goto out;
+    }
+    if (strcmp(key, "gates.allow") == 0 && check_allowances(k, v, err) < 0) {
         rc = -1;
         goto out;
     }

@@ -1,29 +1,72 @@
-/* team/builtin_checks.c: see builtin_checks.h. Reads the diff line by line; only added and removed lines and the headers
- * of files count. */
-#include "team/builtin_checks.h"
+/* team/builtin_checks.c: see builtin_checks.h. The table of checks, and the walk over a diff that hands files and lines to
+ * check_files.c, check_lines.c and check_manifests.c. */
+#include "team/check_internal.h"
 
 #include "base/alloc.h"
 #include "base/glob.h"
-#include "base/str.h"
-#include "base/utf8.h"
 #include "base/vec.h"
-#include "base/secret_patterns.h"
 
-#include <ctype.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-struct scan {
-    const struct str_list *allowed;
-    struct vec *findings;
-    char *file;       /* of the current part */
-    bool is_new_file;
-    bool is_deleted;
-    int line;         /* number of the next line in the new file */
-    int tests_removed;
-    int tests_added;
+static const struct check_info checks[CHECK_COUNT + 1] = {
+    [CHECK_CREDENTIAL] = {"credential", "blocker",
+                          "an added line with a credential: by its form, as a random value assigned to a secret's name, or a "
+                          "value this environment keeps secret; placeholders do not count"},
+    [CHECK_PRIVATE_KEY] = {"private-key", "blocker", "an added private key"},
+    [CHECK_SECRET_FILE] = {"secret-file", "blocker",
+                           "a new file that usually holds secrets (`.env`, `*.pem`, `id_rsa`, `.npmrc`, …)"},
+    [CHECK_CI_CHANGED] = {"ci-changed", "blocker", "a change of the CI definition or of code owners"},
+    [CHECK_LINT_CHANGED] = {"lint-changed", "major", "a change of lint, type-check, test or coverage configuration"},
+    [CHECK_LINT_SUPPRESSED] = {"lint-suppressed", "minor", "an added comment that switches a check off for a line or file"},
+    [CHECK_TESTS_REMOVED] = {"tests-removed", "blocker", "a deleted test file; fewer assertions in one (major)"},
+    [CHECK_TESTS_SKIPPED] = {"tests-skipped", "blocker", "a test that is switched off, or the only one left on"},
+    [CHECK_DEPENDENCY_ADDED] = {"dependency-added", "major",
+                                "a new dependency in a manifest (npm, Cargo, Go, Python, Maven, Gradle, Ruby, PHP, .NET), or "
+                                "another place to take them from"},
+    [CHECK_LOCK_CHANGED] = {"lock-changed", "major", "a change of a dependency lock file"},
+    [CHECK_LIFECYCLE_SCRIPT] = {"lifecycle-script", "major",
+                                "a script that runs at install or build: in `package.json`, `composer.json`; a new "
+                                "`binding.gyp`, `build.rs`, `extconf.rb`"},
+    [CHECK_AUTO_RUN] = {"auto-run", "major",
+                        "a file that git or an editor acts on by itself: `.gitattributes`, hooks, `.envrc`, tasks of an "
+                        "editor, dev containers"},
+    [CHECK_AGENT_INSTRUCTIONS] = {"agent-instructions", "major",
+                                  "a change of what later agents take for instructions: `AGENTS.md`, `CLAUDE.md`, skills, "
+                                  "rules, MCP settings"},
+    [CHECK_PIPE_TO_SHELL] = {"pipe-to-shell", "major", "a download that is piped into a shell or interpreter"},
+    [CHECK_TLS_OFF] = {"tls-off", "major", "certificate checks switched off"},
+    [CHECK_BIDI] = {"bidi", "blocker",
+                    "characters that are invisible or change the direction of text, also Unicode tags, also in a name"},
+    [CHECK_HOMOGLYPH] = {"homoglyph", "blocker",
+                         "a word that mixes Latin letters with look-alikes of another script, also in a name"},
+    [CHECK_SETUID] = {"setuid", "blocker", "a file mode or a command that gives setuid, setgid or capabilities"},
+    [CHECK_MODE_CHANGED] = {"mode-changed", "minor", "a file that becomes executable or no longer is"},
+    [CHECK_BINARY] = {"binary", "major",
+                      "a new or changed binary, or a file that git is told to show as one; images and fonts are minor"},
+    [CHECK_SUBMODULE] = {"submodule", "blocker", "a submodule that is added or moved, a change of `.gitmodules`"},
+    [CHECK_SYMLINK] = {"symlink", "minor", "a new symlink"},
+    [CHECK_SYMLINK_ESCAPES] = {"symlink-escapes", "blocker", "a symlink that leads out of the tree or into `.git`"},
 };
+
+const struct check_info *builtin_check_at(size_t index)
+{
+    return index < CHECK_COUNT ? &checks[index] : NULL;
+}
+
+bool builtin_check_exists(const char *id, const char **nearest)
+{
+    const char *ids[CHECK_COUNT + 1] = {NULL};
+
+    for (size_t i = 0; i < CHECK_COUNT; i++) {
+        ids[i] = checks[i].id;
+        if (strcmp(ids[i], id) == 0)
+            return true;
+    }
+    if (nearest != NULL)
+        *nearest = str_nearest(id, ids);
+    return false;
+}
 
 void check_finding_destroy(struct check_finding *finding)
 {
@@ -35,15 +78,15 @@ void check_finding_destroy(struct check_finding *finding)
     free(finding);
 }
 
-static void add(struct scan *s, const char *check, const char *severity, int line, const char *title,
-                const char *detail)
+void check_add_severity(struct check_scan *s, enum check_id check, const char *severity, int line, const char *title,
+                        const char *detail)
 {
     struct check_finding *finding;
 
-    if (str_list_has(s->allowed, check))
+    if (str_list_has(s->allowed, checks[check].id))
         return;
     finding = xcalloc(1, sizeof *finding);
-    finding->check = check;
+    finding->check = checks[check].id;
     finding->severity = severity;
     finding->file = xstrdup(s->file == NULL ? "" : s->file);
     finding->line = line;
@@ -52,7 +95,20 @@ static void add(struct scan *s, const char *check, const char *severity, int lin
     vec_push(s->findings, finding);
 }
 
-static bool matches_any(const char *path, const char *const *patterns)
+void check_add(struct check_scan *s, enum check_id check, int line, const char *title, const char *detail)
+{
+    check_add_severity(s, check, checks[check].severity, line, title, detail);
+}
+
+void check_add_once(struct check_scan *s, enum check_id check, int line, const char *title, const char *detail)
+{
+    if ((s->seen >> check & 1U) != 0)
+        return;
+    s->seen |= 1U << check;
+    check_add(s, check, line, title, detail);
+}
+
+bool check_path_matches(const char *path, const char *const *patterns)
 {
     for (; *patterns != NULL; patterns++)
         if (glob_match(*patterns, path))
@@ -60,170 +116,37 @@ static bool matches_any(const char *path, const char *const *patterns)
     return false;
 }
 
-static const char *const test_files[] = {"tests/**", "test/**",     "**/tests/**", "**/test/**", "**/test_*", "**/*_test.*",
-                                         "spec/**",  "**/*.test.*", "**/*.spec.*", NULL};
-static const char *const ci_files[] = {".github/workflows/**", ".github/actions/**", ".gitlab-ci.yml", ".circleci/**",
-                                       "azure-pipelines.yml",  "Jenkinsfile",        ".travis.yml",    NULL};
-static const char *const lint_files[] = {".clang-tidy", "**/.eslintrc*", "**/eslint.config.*", "**/.pylintrc", "**/.flake8",
-                                         "**/ruff.toml", ".golangci.y*ml", "**/.rubocop.yml", ".pre-commit-config.yaml",
-                                         ".editorconfig", "**/.shellcheckrc", "codecov.yml", NULL};
-static const char *const lock_files[] = {"**/package-lock.json", "**/yarn.lock", "**/pnpm-lock.yaml", "**/Cargo.lock",
-                                         "**/poetry.lock", "**/uv.lock", "**/go.sum", "**/Gemfile.lock", "**/composer.lock",
-                                         NULL};
-static const char *const env_files[] = {"**/.env", "**/.env.*", "**/*.pem", "**/*.p12", "**/*.pfx", "**/id_rsa",
-                                        "**/id_ed25519", "**/.npmrc", "**/.netrc", "**/.pypirc", NULL};
-
-/* --- Files ----------------------------------------------------------------------------------------------------------- */
-
-static void check_file(struct scan *s)
+bool check_has_word(const char *text, const char *const *words)
 {
-    if (s->is_deleted && matches_any(s->file, test_files))
-        add(s, "tests-removed", "blocker", 0, "a test file is deleted", "Tests may only go with the plan's leave.");
-    if (matches_any(s->file, ci_files))
-        add(s, "ci-changed", "blocker", 0, "the CI definition is changed",
-            "What judges the work may only change with the plan's leave (allow: ci-changed).");
-    if (matches_any(s->file, lint_files))
-        add(s, "lint-changed", "major", 0, "lint or coverage configuration is changed",
-            "It may only change with the plan's leave (allow: lint-changed).");
-    if (matches_any(s->file, lock_files))
-        add(s, "lock-changed", "major", 0, "a dependency lock file is changed",
-            "New dependencies need the plan's leave (allow: lock-changed).");
-    if (s->is_new_file && matches_any(s->file, env_files) && !str_ends_with(s->file, ".example") &&
-        !str_ends_with(s->file, ".sample"))
-        add(s, "secret-file", "blocker", 0, "a file that usually holds secrets is added",
-            "Keep it out of the repository and name it in .gitignore.");
-}
-
-static void check_mode(struct scan *s, const char *mode)
-{
-    if (strncmp(mode, "120000", 6) == 0)
-        add(s, "symlink", "minor", 0, "a symlink is added", "Links that lead out of the tree are refused at commit.");
-    if (strncmp(mode, "160000", 6) == 0)
-        add(s, "submodule", "blocker", 0, "a submodule is added or moved", "Submodules may only change by hand.");
-}
-
-/* A file's end: tests that went without any that came. */
-static void finish_file(struct scan *s)
-{
-    if (s->file != NULL && !s->is_deleted && s->tests_removed > s->tests_added && matches_any(s->file, test_files))
-        add(s, "tests-removed", "major", 0, "test cases or assertions are removed",
-            "More assertions go than come. Tests may only be weakened with the plan's leave (allow: tests-removed).");
-    FREE_NULL(s->file);
-    s->is_new_file = s->is_deleted = false;
-    s->tests_removed = s->tests_added = 0;
-}
-
-/* --- Lines ----------------------------------------------------------------------------------------------------------- */
-
-static bool is_assertion(const char *text)
-{
-    static const char *const words[] = {"assert", "expect(", "ASSERT_", "EXPECT_", "REQUIRE(", "CHECK(", "#[test]",
-                                        "def test_", "func Test", "it(", "test(", "@Test"};
-
-    for (size_t i = 0; i < sizeof words / sizeof words[0]; i++)
-        if (strstr(text, words[i]) != NULL)
+    for (; *words != NULL; words++)
+        if (strstr(text, *words) != NULL)
             return true;
     return false;
 }
 
-static bool is_skip(const char *text)
+/* --- The walk --------------------------------------------------------------------------------------------------------- */
+
+/* git's quoting: "a\303\244\t\"" without the quotes. */
+static char *unquote(const char *text, size_t n)
 {
-    static const char *const words[] = {"@pytest.mark.skip", "@unittest.skip", "pytest.skip(", ".skip(", "xit(", "xdescribe(",
-                                        "#[ignore]", "t.Skip(", "t.SkipNow(", "@Disabled", "@Ignore", "GTEST_SKIP"};
+    char *out = xcalloc(1, n + 1);
+    size_t len = 0;
 
-    for (size_t i = 0; i < sizeof words / sizeof words[0]; i++)
-        if (strstr(text, words[i]) != NULL)
-            return true;
-    return false;
-}
+    for (size_t i = 0; i < n; i++) {
+        if (text[i] != '\\' || i + 1 >= n) {
+            out[len++] = text[i];
+        } else if (text[i + 1] >= '0' && text[i + 1] <= '3' && i + 3 < n) {
+            out[len++] = (char)((text[i + 1] - '0') << 6 | ((text[i + 2] - '0') & 7) << 3 | ((text[i + 3] - '0') & 7));
+            i += 3;
+        } else {
+            static const char names[] = "abtnvfr", codes[] = "\a\b\t\n\v\f\r";
+            const char *at = strchr(names, text[++i]);
 
-static bool has_bidi(const char *text, size_t n)
-{
-    for (size_t i = 0; i < n;) {
-        uint32_t cp = 0;
-        size_t len = utf8_decode(text + i, n - i, &cp);
-
-        if ((cp >= 0x202a && cp <= 0x202e) || (cp >= 0x2066 && cp <= 0x2069) || (cp >= 0x200b && cp <= 0x200f && cp != 0x200d))
-            return true;
-        i += len == 0 ? 1 : len;
+            out[len++] = at == NULL ? text[i] : codes[at - names];
+        }
     }
-    return false;
+    return out;
 }
-
-static bool pipes_download_to_shell(const char *text)
-{
-    const char *fetch = strstr(text, "curl ");
-    const char *pipe;
-
-    if (fetch == NULL)
-        fetch = strstr(text, "wget ");
-    pipe = fetch == NULL ? NULL : strchr(fetch, '|');
-    if (pipe == NULL)
-        return false;
-    do
-        pipe++;
-    while (*pipe == ' ' || *pipe == '\t');
-    if (str_starts_with(pipe, "sudo "))
-        pipe += 5;
-    return str_starts_with(pipe, "sh") || str_starts_with(pipe, "bash") || str_starts_with(pipe, "zsh") ||
-           str_starts_with(pipe, "python");
-}
-
-static bool disables_tls(const char *text)
-{
-    static const char *const words[] = {"verify=False", "rejectUnauthorized: false", "InsecureSkipVerify: true",
-                                        "CURLOPT_SSL_VERIFYPEER, 0", "CURLOPT_SSL_VERIFYHOST, 0", "--insecure",
-                                        "NODE_TLS_REJECT_UNAUTHORIZED", "--no-check-certificate", "sslVerify false",
-                                        "danger_accept_invalid_certs(true)", "ssl._create_unverified_context"};
-
-    for (size_t i = 0; i < sizeof words / sizeof words[0]; i++)
-        if (strstr(text, words[i]) != NULL)
-            return true;
-    return false;
-}
-
-static bool is_lifecycle_script(const char *file, const char *text)
-{
-    static const char *const keys[] = {"\"preinstall\"", "\"install\"", "\"postinstall\"", "\"prepare\"", "\"prepublish\""};
-
-    if (!str_ends_with(file, "package.json"))
-        return false;
-    for (size_t i = 0; i < sizeof keys / sizeof keys[0]; i++)
-        if (strstr(text, keys[i]) != NULL)
-            return true;
-    return false;
-}
-
-static void check_added(struct scan *s, const char *text, size_t n)
-{
-    const char *kind = secret_find(text, n);
-
-    if (kind != NULL) {
-        char *title = xasprintf("a credential is added (%s)", kind);
-
-        add(s, "credential", "blocker", s->line, title,
-            "Take it out, read it from the environment, and treat it as leaked where it is real.");
-        free(title);
-    }
-    if (has_bidi(text, n))
-        add(s, "bidi", "blocker", s->line, "invisible or direction-changing characters are added",
-            "They make code read differently from what it does.");
-    if (pipes_download_to_shell(text))
-        add(s, "pipe-to-shell", "major", s->line, "a download is piped into a shell", "Pin and check what is run.");
-    if (disables_tls(text))
-        add(s, "tls-off", "major", s->line, "certificate checks are switched off", "Keep them on.");
-    if (is_lifecycle_script(s->file, text))
-        add(s, "lifecycle-script", "major", s->line, "a script that runs at install is added or changed",
-            "It runs on every machine that installs the package (allow: lifecycle-script).");
-    if (matches_any(s->file, test_files)) {
-        if (is_skip(text))
-            add(s, "tests-skipped", "blocker", s->line, "a test is switched off",
-                "Mend what it tests, or get the plan's leave (allow: tests-skipped).");
-        s->tests_added += is_assertion(text);
-    }
-}
-
-/* --- The diff --------------------------------------------------------------------------------------------------------- */
 
 /* "diff --git a/P b/P": without renames both sides are the same path. */
 static char *path_of(const char *line)
@@ -235,69 +158,121 @@ static char *path_of(const char *line)
     if (n < 5)
         return xstrdup("");
     b = rest + n / 2 + 1;
-    if (rest[0] == '"') /* a quoted name: git's escapes stay as they are */
-        return xstrndup(b + 3, strlen(b + 3) > 0 ? strlen(b + 3) - 1 : 0);
+    if (rest[0] == '"') /* "a/P" "b/P" */
+        return strlen(b) > 4 ? unquote(b + 3, strlen(b) - 4) : xstrdup("");
     return xstrdup(str_starts_with(b, "b/") ? b + 2 : b);
 }
 
-static void read_header(struct scan *s, char *line)
+static void end_file(struct check_scan *s)
+{
+    if (s->file != NULL) {
+        check_file_end(s);
+        check_manifest_end(s);
+    }
+    FREE_NULL(s->file);
+    FREE_NULL(s->section);
+    s->is_new_file = s->is_deleted = s->is_symlink = s->is_test = s->was_file_checked = false;
+    s->assertions_removed = s->assertions_added = 0;
+    s->seen = 0;
+}
+
+static void begin_file(struct check_scan *s, const char *line)
+{
+    end_file(s);
+    s->file = path_of(line);
+    s->is_test = check_is_test_file(s->file);
+}
+
+/* A line of a file's header; OLD_MODE is kept between two of them. */
+static void read_header(struct check_scan *s, const char *line, char old_mode[8])
 {
     if (str_starts_with(line, "diff --git ")) {
-        finish_file(s);
-        s->file = path_of(line);
-    } else if (str_starts_with(line, "new file mode ")) {
+        begin_file(s, line);
+        old_mode[0] = '\0';
+        return;
+    }
+    if (s->file == NULL)
+        return;
+    if (str_starts_with(line, "new file mode ")) {
         s->is_new_file = true;
-        check_mode(s, line + strlen("new file mode "));
+        check_file_mode(s, NULL, line + strlen("new file mode "));
     } else if (str_starts_with(line, "deleted file mode ")) {
         s->is_deleted = true;
+    } else if (str_starts_with(line, "old mode ")) {
+        (void)strncpy(old_mode, line + strlen("old mode "), 7);
+        old_mode[7] = '\0';
     } else if (str_starts_with(line, "new mode ")) {
-        check_mode(s, line + strlen("new mode "));
-    } else if (str_starts_with(line, "Binary files ") && s->is_new_file) {
-        add(s, "binary", "major", 0, "a binary file is added", "Binaries cannot be reviewed (allow: binary).");
+        check_file_mode(s, old_mode, line + strlen("new mode "));
+    } else if (str_starts_with(line, "index ") && str_ends_with(line, " 120000")) {
+        s->is_symlink = true; /* one that leads elsewhere now */
+    } else if (str_starts_with(line, "Binary files ") || str_starts_with(line, "GIT binary patch")) {
+        check_file_binary(s);
+    }
+    /* An empty new file has no "index" line with a hunk; modes and kind come first in any case. */
+    if (!s->was_file_checked && !str_starts_with(line, "old mode ")) {
+        s->was_file_checked = true;
+        check_file(s);
+    }
+}
+
+static void read_hunk_line(struct check_scan *s, const char *line, size_t n)
+{
+    if (s->file == NULL || n == 0)
+        return;
+    switch (line[0]) {
+    case '+':
+        if (s->is_symlink)
+            check_symlink_target(s, line + 1);
+        else
+            check_line_added(s, line + 1, n - 1);
+        check_manifest_line(s, '+', line + 1);
+        s->line++;
+        break;
+    case '-':
+        check_line_removed(s, line + 1);
+        check_manifest_line(s, '-', line + 1);
+        break;
+    case ' ':
+        check_manifest_line(s, ' ', line + 1);
+        s->line++;
+        break;
+    default:
+        break; /* "\ No newline at end of file" */
     }
 }
 
 int builtin_checks_run(const char *diff, size_t n, const struct str_list *allowed, struct vec *findings,
                        struct error *err)
 {
-    struct scan s = {.allowed = allowed, .findings = findings};
+    struct check_scan s = {.allowed = allowed, .findings = findings};
+    char old_mode[8] = "";
     bool in_hunk = false;
 
     (void)err;
     for (size_t at = 0; at < n;) {
         const char *end = memchr(diff + at, '\n', n - at);
         size_t len = end == NULL ? n - at : (size_t)(end - (diff + at));
-        char *line = xstrndup(diff + at, len);
+        char *line = xcalloc(1, len + 1);
 
+        memcpy(line, diff + at, len);
+        for (size_t i = 0; i < len; i++) /* the checks look at C strings: nothing hides behind a NUL */
+            if (line[i] == '\0')
+                line[i] = ' ';
         if (str_starts_with(line, "diff --git "))
             in_hunk = false;
-        if (!in_hunk && str_starts_with(line, "diff --git ")) {
-            read_header(&s, line);
-        } else if (!in_hunk && !str_starts_with(line, "@@ ")) {
-            bool was_known = s.is_new_file || s.is_deleted;
-
-            read_header(&s, line);
-            if (!was_known && s.file != NULL && str_starts_with(line, "index "))
-                check_file(&s);
-            else if (s.file != NULL && (s.is_new_file || s.is_deleted) && !was_known)
-                check_file(&s);
-        } else if (str_starts_with(line, "@@ ")) {
+        if (str_starts_with(line, "@@ ")) {
             const char *plus = strchr(line, '+');
 
             in_hunk = true;
             s.line = plus == NULL ? 0 : atoi(plus + 1);
-        } else if (line[0] == '+') {
-            check_added(&s, line + 1, len > 0 ? strlen(line + 1) : 0);
-            s.line++;
-        } else if (line[0] == '-') {
-            if (s.file != NULL && matches_any(s.file, test_files))
-                s.tests_removed += is_assertion(line + 1);
-        } else if (line[0] == ' ') {
-            s.line++;
+        } else if (in_hunk) {
+            read_hunk_line(&s, line, len);
+        } else {
+            read_header(&s, line, old_mode);
         }
         free(line);
         at += len + 1;
     }
-    finish_file(&s);
+    end_file(&s);
     return 0;
 }

@@ -5,6 +5,7 @@
 
 #include "base/error.h"
 
+#include <stdbool.h>
 #include <stddef.h>
 
 struct str_list;
@@ -24,5 +25,15 @@ void check_finding_destroy(struct check_finding *finding);
  * checks that are not in ALLOWED are appended to FINDINGS. */
 int builtin_checks_run(const char *diff, size_t n, const struct str_list *allowed, struct vec *findings,
                        struct error *err);
+
+struct check_info {
+    const char *id;
+    const char *severity; /* of most of its findings */
+    const char *finds;    /* one line, as in docs/checks.md */
+};
+/* The table of checks; NULL after the last. */
+const struct check_info *builtin_check_at(size_t index);
+/* Is ID a check? If not, *NEAREST (may be NULL) is the id that was perhaps meant, or NULL. */
+bool builtin_check_exists(const char *id, const char **nearest);
 
 #endif

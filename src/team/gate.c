@@ -8,6 +8,7 @@
 #include "base/alloc.h"
 #include "base/buf.h"
 #include "base/file.h"
+#include "base/glob.h"
 #include "base/json.h"
 #include "base/path.h"
 #include "git/diff.h"
@@ -98,11 +99,28 @@ static bool task_changes(const struct task *task, const char *path)
     return path != NULL && str_list_has(&task->changed, path);
 }
 
-/* May every task that changes the finding's file have it, by the plan's `allow`? */
+/* Is the finding allowed for the repository, by `[[gates.allow]]`? */
+static bool is_allowed_here(const struct run_settings *settings, const struct check_finding *finding)
+{
+    for (size_t i = 0; i < settings->allowance_count; i++) {
+        const struct gate_allowance *a = &settings->allowances[i];
+        bool fits = a->paths.len == 0;
+
+        for (size_t k = 0; k < a->paths.len && !fits; k++)
+            fits = glob_match(a->paths.items[k], finding->file);
+        if (fits && strcmp(a->check, finding->check) == 0)
+            return true;
+    }
+    return false;
+}
+
+/* ... or may every task that changes the finding's file have it, by the plan's `allow`? */
 static bool is_allowed(const struct gate_work *w, const struct check_finding *finding)
 {
     bool owned = false;
 
+    if (is_allowed_here(&w->run->settings, finding))
+        return true;
     for (size_t i = 0; i < w->tasks->len; i++) {
         const struct task *task = w->tasks->items[i];
 
@@ -118,15 +136,12 @@ static bool is_allowed(const struct gate_work *w, const struct check_finding *fi
 static int run_checks(struct gate_work *w, struct error *err)
 {
     struct vec findings = {0};
-    struct str_list allowed = {0};
+    static const struct str_list none = {0};
     json_t *list = json_array();
     bool blocks = false;
     int rc;
 
-    for (size_t i = 0; i < w->run->settings.allowance_count; i++)
-        if (w->run->settings.allowances[i].paths.len == 0)
-            str_list_add(&allowed, w->run->settings.allowances[i].check);
-    rc = builtin_checks_run(w->diff, w->diff_len, &allowed, &findings, err);
+    rc = builtin_checks_run(w->diff, w->diff_len, &none, &findings, err);
     for (size_t i = 0; i < findings.len; i++) {
         struct check_finding *f = findings.items[i];
 
@@ -139,7 +154,6 @@ static int run_checks(struct gate_work *w, struct error *err)
         check_finding_destroy(f);
     }
     vec_finish(&findings);
-    str_list_finish(&allowed);
     w->verdict = json_pack("{s:s, s:s, s:o}", "verdict", blocks ? "request_changes" : "approve", "summary",
                            blocks ? "a built-in check refuses the diff" : "nothing found", "findings", list);
     return rc;

@@ -1,6 +1,7 @@
 /* team/plan_check.c: what a plan must keep to before a run works by it (DESIGN.md, section 5), and what it should. Every
  * message says what to do, since most of its readers are the model that wrote the plan. */
 #include "team/plan_internal.h"
+#include "team/builtin_checks.h"
 
 #include "base/alloc.h"
 #include "base/buf.h"
@@ -92,6 +93,14 @@ static void check_fields(const struct plan_task *task, const char *name, int max
                      task->id, task->files.len, max_task_files);
     for (size_t i = 0; i < task->files.len; i++)
         check_path(task, task->files.items[i], name, problems);
+    for (size_t i = 0; i < task->allow.len; i++) {
+        const char *near = NULL;
+
+        if (!builtin_check_exists(task->allow.items[i], &near))
+            plan_problem(problems, name, task->line, "%s: 'allow: %.60s' names no built-in check%s%s", task->id,
+                         task->allow.items[i], near == NULL ? " (docs/checks.md lists them)" : "; did you mean ",
+                         near == NULL ? "" : near);
+    }
 }
 
 static void check_needs(const struct plan *plan, const struct plan_task *task, const char *name,

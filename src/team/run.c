@@ -19,6 +19,7 @@
 #include "model/mock_server.h"
 #include "store/journal.h"
 #include "store/run_dir.h"
+#include "team/builtin_checks.h"
 #include "team/control.h"
 #include "team/run_internal.h"
 
@@ -85,6 +86,20 @@ static void apply_limits(struct run *run)
         s->max_cost_microusd = (int64_t)(o->max_cost_usd * 1e6);
     if (o->max_minutes > 0)
         s->max_minutes = o->max_minutes;
+}
+
+/* An allowance of a check that does not exist allows nothing, and its author thinks it does. */
+static int check_allowances(const struct run *run, struct error *err)
+{
+    for (size_t i = 0; i < run->settings.allowance_count; i++) {
+        const char *id = run->settings.allowances[i].check, *near = NULL;
+
+        if (builtin_check_exists(id, &near))
+            continue;
+        error_set(err, ERROR_CONFIG, "cadre.toml: gates.allow: \"%s\" is no built-in check", id);
+        return near != NULL ? error_hint(err, "did you mean \"%s\"?", near) : error_hint(err, "docs/checks.md lists them");
+    }
+    return 0;
 }
 
 static void on_thread_event(void *data, json_t *event)
@@ -591,6 +606,8 @@ int run_execute(const struct run_options *options, struct run_outcome *outcome, 
     run->loop = options->loop;
     run->started_ms = clock_monotonic_ms();
     apply_limits(run);
+    if (check_allowances(run, err) < 0)
+        goto out;
     run->repo = git_repo_open(run->loop, options->directory, err);
     if (run->repo == NULL)
         goto out;
