@@ -442,7 +442,7 @@ static int make_thread(struct agent_session *s, const struct role *role, const s
     struct thread_options options = {
         .loop = office->options.loop,
         .http = office->http,
-        .budget = office->options.budget,
+        .budget = spec->budget != NULL ? spec->budget : office->options.budget,
         .id = id,
         .role = s->role,
         .task = s->task,

@@ -70,6 +70,7 @@ struct agent_spec {
     const struct str_list *docs_for; /* paths whose AGENTS.md files are to be shown, or NULL */
     const struct str_list *extra_env; /* "K=V" */
     uint64_t timeout_ms; /* of each turn; 0: none */
+    struct budget *budget; /* below the office's; NULL: that */
     const char *output_schema; /* JSON schema of the answer, or NULL */
     void (*on_text_delta)(void *data, const char *text, size_t n); /* NULL: deltas are not parsed */
     void *delta_data;

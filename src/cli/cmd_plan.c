@@ -6,6 +6,7 @@
 #include "base/json.h"
 #include "base/utf8.h"
 #include "base/vec.h"
+#include "cli/plan_change.h"
 #include "cli/settings.h"
 #include "config/config.h"
 #include "config/run_settings.h"
@@ -18,6 +19,14 @@
 static const struct option_spec plan_options[] = {
     {"json", 0, NULL, "print JSON", false},
     {"strict", 0, NULL, "warnings count as errors", false},
+    {"run", 'r', "RUN", "add, drop, edit: the plan of this run (default: the one alive here)", false},
+    {"files", 0, "A,B", "add: what the task may change; may be repeated", true},
+    {"needs", 0, "T1,T2", "add: tasks that come before it; may be repeated", true},
+    {"accept", 0, "TEXT", "add: how to see that it is done; `command` alone is run by the engine", false},
+    {"role", 0, "ROLE", "add: who does it (default: implementer)", false},
+    {"allow", 0, "CHECK", "add: a built-in check that it may trip; may be repeated", true},
+    {"priority", 0, "N", "add: higher goes first", false},
+    {"budget", 0, "TOKENS", "add: what it may use", false},
     {0},
 };
 
@@ -181,6 +190,7 @@ static int show(const struct cli_args *args, const char *verb, const char *file,
 static int run_plan(struct cli_context *ctx, const struct cli_args *args)
 {
     static const char *const verbs[] = {"check", "show", "next", NULL};
+    static const char *const changes[] = {"add", "drop", "edit", NULL};
     const char *verb = "check";
     const char *file = NULL;
     struct error err = {0};
@@ -189,6 +199,9 @@ static int run_plan(struct cli_context *ctx, const struct cli_args *args)
     size_t at = 0;
     int code;
 
+    for (size_t i = 0; args->positionals.len > 0 && changes[i] != NULL; i++)
+        if (strcmp(args->positionals.items[0], changes[i]) == 0)
+            return plan_change_main(ctx, args, changes[i]);
     for (size_t i = 0; args->positionals.len > 0 && verbs[i] != NULL; i++)
         if (strcmp(args->positionals.items[0], verbs[i]) == 0) {
             verb = verbs[i];
@@ -197,7 +210,7 @@ static int run_plan(struct cli_context *ctx, const struct cli_args *args)
     if (args->positionals.len > at)
         file = args->positionals.items[at];
     if (args->positionals.len > at + 1) {
-        error_set(&err, ERROR_USAGE, "'%s' is neither check, show nor next", args->positionals.items[0]);
+        error_set(&err, ERROR_USAGE, "'%s' is none of check, show, next, add, drop and edit", args->positionals.items[0]);
         return cli_fail(&err);
     }
     config = cli_load_config(ctx, &err);
@@ -212,15 +225,19 @@ static int run_plan(struct cli_context *ctx, const struct cli_args *args)
 
 const struct command command_plan = {
     .name = "plan",
-    .summary = "check or show a plan.md",
-    .usage = "[OPTIONS] [check|show|next] [FILE]",
+    .summary = "check, show or change a plan.md",
+    .usage = "[OPTIONS] [check|show|next] [FILE] | add TITLE | drop TASK | edit [FILE]",
     .details =
         "check (the default) prints every problem with its line and exits with 2 when there is one; what is\n"
         "allowed but unwise is a warning. show prints the tasks, next those that could be worked on now.\n"
-        "FILE is plan.md unless given.",
-    .example = "cadre plan check plan.md\ncadre plan next --json",
+        "FILE is plan.md unless given. add, drop and edit change the plan of the run that is alive here (or --run, or\n"
+        "the plan in the working directory when no run is): it takes them up before its next batch. edit opens $VISUAL or\n"
+        "$EDITOR on a copy and joins it with what the run wrote meanwhile; your words stand.",
+    .example = "cadre plan check plan.md\ncadre plan next --json\n"
+               "cadre plan add \"Say so in the manual\" --files docs/date.md --needs T1 --accept '`make docs`'\n"
+               "cadre plan drop T4",
     .options = plan_options,
     .min_positionals = 0,
-    .max_positionals = 2,
+    .max_positionals = -1,
     .run = run_plan,
 };

@@ -368,6 +368,40 @@ out:
     return rc;
 }
 
+static void on_acceptance(void *data, const char *name, bool passed, const char *excerpt)
+{
+    struct mirror *m = data;
+    struct job_result *job = add_job(m->out);
+
+    job->name = xstrdup(name);
+    job->state = xstrdup(passed ? "passed" : "failed");
+    job->excerpt = passed ? NULL : xstrdup(excerpt);
+    run_emit(m->run, json_pack("{s:s, s:s, s:s, s:b}", "type", "ci.job", "job", name, "state", job->state, "cached",
+                               false));
+}
+
+/* CI's jobs, then the acceptance commands that are in force, in the same tree. */
+static int run_all(struct run *run, const char *dir, const char *tree, const struct vec *tasks,
+                   const struct str_list *jobs, struct ci_summary *out, struct error *err)
+{
+    struct mirror mirror = {.run = run, .out = out};
+    struct str_list of_ci = {0};
+    int rc = 0;
+
+    for (size_t i = 0; jobs != NULL && i < jobs->len; i++)
+        if (!acceptance_is_job(jobs->items[i]))
+            str_list_add(&of_ci, jobs->items[i]);
+    if (jobs == NULL || of_ci.len > 0)
+        rc = run_mirror(run, dir, tree, jobs == NULL ? NULL : &of_ci, out, err);
+    str_list_finish(&of_ci);
+    if (rc < 0)
+        return -1;
+    if (acceptance_run_all(run, dir, tasks, jobs, on_acceptance, &mirror, err) < 0)
+        return -1;
+    judge(out);
+    return 0;
+}
+
 /* The copy of the tree at V (at first the base) that the definition is read from. */
 static int ensure_definition(struct run *run, struct error *err)
 {
@@ -380,8 +414,8 @@ static int ensure_definition(struct run *run, struct error *err)
     return rc;
 }
 
-int run_ci(struct run *run, const char *commit, const struct str_list *jobs, struct ci_summary *out,
-           struct error *err)
+int run_ci(struct run *run, const char *commit, const struct vec *tasks, const struct str_list *jobs,
+           struct ci_summary *out, struct error *err)
 {
     char *tree = NULL;
     char *dir = NULL;
@@ -405,7 +439,7 @@ int run_ci(struct run *run, const char *commit, const struct str_list *jobs, str
         goto out;
     if (worktree_add(run->repo, dir, commit, err) < 0 || worktree_copy_included(run->repo, dir, err) < 0)
         goto out;
-    rc = run_mirror(run, dir, tree, jobs, out, err);
+    rc = run_all(run, dir, tree, tasks, jobs, out, err);
     if (rc == 0) {
         out->tree = xstrdup(tree);
         if (jobs == NULL) {

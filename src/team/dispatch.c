@@ -17,6 +17,7 @@
 #include "git/merge.h"
 #include "git/worktree.h"
 #include "io/fiber.h"
+#include "model/budget.h"
 #include "team/prompts.h"
 
 #include <stdlib.h>
@@ -31,6 +32,7 @@ struct attempt {
     char *base;      /* V at its start */
     char *note;      /* what the agent should know of the tree it starts from */
     struct str_list env;
+    struct budget *budget; /* of the task, or NULL */
     struct error err; /* fatal for the run: model, auth, journal, cancelled */
     bool failed;
 };
@@ -57,7 +59,7 @@ int run_return_task(struct run *run, struct task *task, enum return_reason reaso
     task->evidence = xstrdup(evidence);
     free(task->outcome);
     task->outcome = xasprintf("%s: %.300s", return_reason_name(reason), evidence);
-    blocked = task->attempt >= run->settings.max_attempts || task->same_failures >= 3 ||
+    blocked = reason == RETURN_BUDGET || task->attempt >= run->settings.max_attempts || task->same_failures >= 3 ||
               task->gate_rounds > run->settings.max_review_rounds;
     task->state = blocked ? TASK_BLOCKED : TASK_READY;
     if (run_save_task(run, task, err) < 0)
@@ -65,6 +67,7 @@ int run_return_task(struct run *run, struct task *task, enum return_reason reaso
     run_emit(run, json_pack("{s:s, s:s, s:i, s:s, s:s}", "type", "task.returned", "task", task->id, "attempt",
                             task->attempt, "reason", return_reason_name(reason), "detail", evidence));
     run_log_line(run, "%s attempt %d returned: %s", task->id, task->attempt, return_reason_name(reason));
+    tuning_note_return(run, reason);
     if (blocked) {
         run_emit(run, json_pack("{s:s, s:s, s:s, s:s}", "type", "task.blocked", "task", task->id, "reason",
                                 return_reason_name(reason), "detail", evidence));
@@ -154,6 +157,38 @@ static bool find_objection(const struct attempt *a, const struct commit_result *
     return false;
 }
 
+/* Runs the task's own acceptance command on what was committed; TEXT and REASON are set when it fails. */
+static int check_acceptance(const struct attempt *a, const struct commit_result *commit, enum return_reason *reason,
+                            struct buf *text, struct error *err)
+{
+    char *command = acceptance_command(a->task->accept);
+    struct buf excerpt = BUF_INIT;
+    bool passed = true;
+    int rc = 0;
+
+    (void)commit;
+    if (command != NULL)
+        rc = acceptance_run(a->run, a->dir, command, &passed, &excerpt, err);
+    if (rc == 0 && !passed) {
+        *reason = RETURN_ACCEPTANCE;
+        buf_printf(text, "The acceptance command of the task fails.\n%s", buf_cstr(&excerpt));
+    }
+    buf_free(&excerpt);
+    free(command);
+    return rc;
+}
+
+/* Is it the task's own budget, and not the run's, that is used up? */
+static bool is_over_own_budget(const struct attempt *a, const struct error *err)
+{
+    struct usage spent;
+
+    if (a->budget == NULL || !model_error_is_budget(err))
+        return false;
+    spent = budget_spent(a->budget);
+    return a->task->budget_tokens - spent.input_tokens - spent.output_tokens < budget_tokens_left(a->run->budget);
+}
+
 static int record_commit(struct attempt *a, const struct commit_result *commit, struct error *err)
 {
     struct run *run = a->run;
@@ -209,7 +244,9 @@ static int work_on(struct attempt *a, struct agent_session *session, struct erro
         free(prompt);
         prompt = NULL;
         task->tokens += answer.usage.input_tokens + answer.usage.output_tokens;
-        if (asked < 0 && is_fatal(&turn_err)) {
+        if (asked < 0 && is_over_own_budget(a, &turn_err)) {
+            rc = run_return_task(run, task, RETURN_BUDGET, turn_err.text, err);
+        } else if (asked < 0 && is_fatal(&turn_err)) {
             *err = turn_err;
         } else if (asked < 0) {
             rc = run_return_task(run, task, RETURN_ERROR, turn_err.text, err);
@@ -231,13 +268,17 @@ static int work_on(struct attempt *a, struct agent_session *session, struct erro
                 free(task->outcome);
                 task->outcome = xstrdup("nothing to add");
                 rc = run_save_task(run, task, err);
-            } else if (!find_objection(a, &commit, &reason, &text)) {
+            } else if (!find_objection(a, &commit, &reason, &text) &&
+                       check_acceptance(a, &commit, &reason, &text, err) < 0) {
+                rc = -1;
+            } else if (text.len == 0) {
                 rc = record_commit(a, &commit, err);
             } else if (round == 0) {
                 again = true;
                 run_emit(run, json_pack("{s:s, s:s, s:i, s:s, s:s}", "type", "task.returned", "task", task->id,
                                         "attempt", task->attempt, "reason", return_reason_name(reason), "detail",
                                         text.data));
+                tuning_note_return(run, reason);
                 prompt = prompt_task_again(return_reason_name(reason), text.data);
             } else {
                 rc = run_return_task(run, task, reason, text.data, err);
@@ -264,11 +305,21 @@ static int do_attempt(struct attempt *a, struct error *err)
         .owes = "submit_result",
         .docs_for = &task->files,
         .extra_env = &a->env,
+        .budget = a->budget,
         .timeout_ms = (uint64_t)run->settings.task_minutes * 60000,
     };
     struct agent_session *session;
     int rc = -1;
 
+    if (task->budget_tokens > 0) {
+        struct budget_limits limits = {.max_tokens = task->budget_tokens};
+        struct usage before = {.input_tokens = task->tokens};
+        char *name = xasprintf("task %s", task->id);
+
+        a->budget = spec.budget = budget_create(name, run->budget, &limits);
+        budget_restore(a->budget, &before);
+        free(name);
+    }
     session = agent_session_open(run->office, &spec, err); /* waits for a slot */
     if (session == NULL)
         return -1;
@@ -364,6 +415,7 @@ int run_dispatch(struct run *run, const struct vec *tasks, struct error *err)
         free(attempts[i].dir);
         free(attempts[i].base);
         free(attempts[i].note);
+        budget_destroy(attempts[i].budget);
         str_list_finish(&attempts[i].env);
     }
     free(attempts);

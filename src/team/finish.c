@@ -31,6 +31,7 @@ static struct task *qa_task(struct run *run)
     task->title = xstrdup("Add tests for changed lines that have none");
     task->accept = xstrdup("every changed line is covered by a test that passes");
     task->role = xstrdup("qa_test_author");
+    task->is_engines = true;
     for (size_t i = 0; test_paths[i] != NULL; i++)
         str_list_add(&task->files, test_paths[i]);
     vec_push(&run->tasks, task);

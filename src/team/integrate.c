@@ -145,7 +145,7 @@ static int probe_one(struct blame_probe *probe, uint64_t set, enum blame_outcome
     if (merge_all(probe->run, &chosen, false, &candidate, err) < 0)
         goto out;
     if (candidate != NULL) {
-        if (run_ci(probe->run, candidate, probe->jobs, &ci, err) < 0)
+        if (run_ci(probe->run, candidate, &chosen, probe->jobs, &ci, err) < 0)
             goto out;
         worse = ci_summary_worse_job(&probe->run->verified_ci, &ci);
         *outcome = worse == NULL ? BLAME_PASS : BLAME_FAIL;
@@ -360,6 +360,14 @@ static int accept_candidate(struct run *run, const struct vec *tasks, const char
         /* For its readers only: what counts is the journal, so a plan that was edited away is no fault. */
         if (plan_file_set_done(run->plan_path, task->id, true, &untold) < 0)
             log_info("plan.md: %s", untold.text);
+        if (run->plan_written != NULL) {
+            struct buf text = BUF_INIT;
+
+            buf_puts(&text, run->plan_written);
+            (void)plan_text_set_done(&text, task->id, true);
+            free(run->plan_written);
+            run->plan_written = buf_take(&text);
+        }
         run_emit(run, json_pack("{s:s, s:s, s:i, s:s}", "type", "task.merged", "task", task->id, "attempt",
                                 task->attempt, "commit", run->verified));
         run_log_line(run, "%s merged as %.12s", task->id, run->verified);
@@ -401,7 +409,7 @@ static int pass_once(struct run *run, struct vec *tasks, int round, bool *done, 
         free(candidate);
         return 0;
     }
-    if (run_ci(run, candidate, NULL, &ci, err) < 0)
+    if (run_ci(run, candidate, tasks, NULL, &ci, err) < 0)
         goto out;
     worse = ci_summary_worse_job(&run->verified_ci, &ci);
     if (worse != NULL) {

@@ -85,6 +85,22 @@ void plan_text_append_log(struct buf *text, const char *line);
 int plan_file_set_done(const char *path, const char *id, bool is_done, struct error *err);
 int plan_file_append_log(const char *path, const char *line, struct error *err);
 
+/* Adds a task behind the last one (plan_change.c). Its id is the next free "T<n>"; the caller frees it. Strings that a
+ * line of the plan cannot hold are refused (ERROR_USAGE). */
+struct plan_new_task {
+    const char *title;
+    const char *accept;
+    const char *role;            /* NULL: not written */
+    const struct str_list *files;
+    const struct str_list *needs;
+    const struct str_list *allow;
+    int64_t priority;            /* 0: not written */
+    int64_t budget_tokens;       /* 0: not written */
+};
+char *plan_text_add_task(struct buf *text, const struct plan_new_task *task, struct error *err);
+/* Takes task ID with its fields out. False when there is no such task. */
+bool plan_text_drop_task(struct buf *text, const char *id);
+
 /* Joins two edits of BASE: PERSON's and ENGINE's (or the orchestrator's), task by task and section by section. Where
  * both changed the same one differently the person's stands and a line about it is added to CONFLICTS (fresh strings).
  * A checkbox that the engine ticked stays ticked, log lines of both are kept. The result is appended to OUT. */

@@ -60,8 +60,7 @@ static bool is_fence(const char *line)
     return strncmp(line, "```", 3) == 0 || strncmp(line, "~~~", 3) == 0;
 }
 
-/* Where the text of the last section NAME begins and ends; false when there is none. */
-static bool find_section(const char *text, const char *name, size_t *begin, size_t *end)
+bool plan_find_section(const char *text, const char *name, size_t *begin, size_t *end)
 {
     const char *p = text;
     bool found = false;
@@ -100,7 +99,7 @@ void plan_text_append_log(struct buf *text, const char *line)
     size_t n = 0;
     bool had_blank;
 
-    if (!find_section(source, "Log", &begin, &end)) {
+    if (!plan_find_section(source, "Log", &begin, &end)) {
         begin = end = text->len;
         buf_append(&out, source, text->len);
         if (out.len > 0 && out.data[out.len - 1] != '\n')

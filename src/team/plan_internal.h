@@ -24,6 +24,9 @@ struct plan *plan_parse_markdown(const char *text, size_t n, const char *name, s
 /* The meaning: ids, needs, cycles, files, accept, limits. */
 void plan_check(const struct plan *plan, const char *name, int max_task_files, struct vec *problems);
 
+/* Where the text of the last section NAME begins and ends; false when there is none. */
+bool plan_find_section(const char *text, const char *name, size_t *begin, size_t *end);
+
 void plan_task_finish(struct plan_task *task);
 
 #endif

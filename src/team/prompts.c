@@ -80,6 +80,20 @@ char *prompt_explore(const struct run *run)
     return buf_take(&b);
 }
 
+/* Drift so far makes the template stricter, step by step. */
+static void add_strictness(struct buf *b, const struct run *run)
+{
+    static const char *const rules[] = {
+        "Tasks left their files before: list under `files` every file that a task needs, tests included, and make each "
+        "task one change.\n",
+        "Write every path out: patterns are refused.\n",
+        "Tasks are worked on one at a time from now on: order them with `needs`.\n",
+    };
+
+    for (int level = 0; level < tuning_strictness(run); level++)
+        buf_puts(b, rules[level]);
+}
+
 char *prompt_plan(const struct run *run, const char *ci_overview)
 {
     struct buf b = BUF_INIT;
@@ -99,7 +113,8 @@ char *prompt_plan(const struct run *run, const char *ci_overview)
     buf_printf(&b, "Write the plan to `%s` at the root of your working directory, and nothing else. Tasks that "
                    "run at the same time must not share files. At most %d files a task. One task is a good plan "
                    "for a small goal. Then call submit_result.\n",
-               path_basename(run->plan_path), run->settings.max_task_files);
+               path_basename(run->plan_path), tuning_max_task_files(run));
+    add_strictness(&b, run);
     return buf_take(&b);
 }
 
@@ -124,6 +139,7 @@ char *prompt_amend(const struct run *run, const char *why)
     buf_printf(&b, "\nAmend `%s` (it is in your working directory): split, replace or drop tasks that are not done, "
                    "or add tasks. Never change a task that is marked done. Then call submit_result.\n",
                path_basename(run->plan_path));
+    add_strictness(&b, run);
     return buf_take(&b);
 }
 

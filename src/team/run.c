@@ -117,6 +117,7 @@ static void on_limiter(void *data, const char *provider, unsigned window, const 
 {
     run_emit(data, json_pack("{s:s, s:s, s:i, s:s}", "type", "limiter.changed", "provider", provider, "window",
                              (int)window, "reason", reason));
+    tuning_note_window(data, window);
 }
 
 static void on_budget_change(void *data, const struct budget *budget)
@@ -344,20 +345,27 @@ static bool overlaps(const struct task *a, const struct task *b)
     return false;
 }
 
-/* The next batch: committed attempts that a stop left behind, then ready tasks in plan order. */
+/* The next batch: committed attempts that a stop left behind, then ready tasks by priority, then in plan order. */
 static void choose_batch(struct run *run, struct vec *batch)
 {
     for (size_t i = 0; i < run->tasks.len; i++)
         if (((struct task *)run->tasks.items[i])->state == TASK_COMMITTED)
             vec_push(batch, run->tasks.items[i]);
-    for (size_t i = 0; i < run->tasks.len && batch->len < (size_t)run->settings.batch_size; i++) {
-        struct task *task = run->tasks.items[i];
-        bool fits = task->state == TASK_READY && needs_met(run, task);
+    while (batch->len < (size_t)tuning_batch_size(run)) {
+        struct task *best = NULL;
 
-        for (size_t k = 0; k < batch->len && fits; k++)
-            fits = !overlaps(task, batch->items[k]);
-        if (fits)
-            vec_push(batch, task);
+        for (size_t i = 0; i < run->tasks.len; i++) {
+            struct task *task = run->tasks.items[i];
+            bool fits = task->state == TASK_READY && needs_met(run, task) && !vec_has(batch, task);
+
+            for (size_t k = 0; k < batch->len && fits; k++)
+                fits = !overlaps(task, batch->items[k]);
+            if (fits && (best == NULL || task->priority > best->priority))
+                best = task;
+        }
+        if (best == NULL)
+            break;
+        vec_push(batch, best);
     }
 }
 
@@ -475,10 +483,10 @@ static int recall_ci(struct run *run, struct error *err)
 {
     if (run->phase == PHASE_EXPLORING)
         return 0; /* that phase begins with it */
-    if (!run->has_base_ci && run_ci(run, run->base, NULL, &run->base_ci, err) < 0)
+    if (!run->has_base_ci && run_ci(run, run->base, NULL, NULL, &run->base_ci, err) < 0)
         return -1;
     run->has_base_ci = true;
-    if (!run->has_verified_ci && run_ci(run, run->verified, NULL, &run->verified_ci, err) < 0)
+    if (!run->has_verified_ci && run_ci(run, run->verified, NULL, NULL, &run->verified_ci, err) < 0)
         return -1;
     run->has_verified_ci = true;
     return 0;
@@ -590,6 +598,9 @@ static void run_free(struct run *run)
     free(run->verified);
     free(run->integration_dir);
     free(run->plan_path);
+    free(run->plan_seen);
+    free(run->plan_written);
+    free(run->plan_refused);
     free(run->exploration);
     free(run->notes_path);
     free(run);

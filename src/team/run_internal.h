@@ -73,6 +73,11 @@ struct run {
     struct run_control *control;
     struct fiber *fiber;   /* that carries the run */
     const char *ending;    /* how it ended, for the hook after_run: "completed", "failed", "interrupted" */
+    int drifts;            /* attempts that left their files, so far */
+    int messes;            /* attempts with too large a diff */
+    char *plan_seen;       /* plan.md as it was last taken up */
+    char *plan_written;    /* and as the engine last left it */
+    char *plan_refused;    /* a bad edit that was told already */
     bool is_paused;
     bool is_integrating;   /* the merge queue has the committed tasks */
     enum run_phase phase;
@@ -163,11 +168,12 @@ int run_integrate(struct run *run, const struct vec *tasks, struct error *err);
 
 /* --- ci_check.c ---------------------------------------------------------------------------------- */
 
-/* Runs the CI mirror on COMMIT (cached by tree). JOBS limits it to some jobs, or NULL: then jobs that are worse than on
- * V are run again, up to [ci] retries times, and one that passes then is flaky and counts as passed. Several may run
- * at the same time, each in its own fiber and on its own commit. */
-int run_ci(struct run *run, const char *commit, const struct str_list *jobs, struct ci_summary *out,
-           struct error *err);
+/* Runs the CI mirror on COMMIT (cached by tree), then the acceptance commands of merged tasks and of TASKS, those that
+ * COMMIT adds (NULL: none). JOBS limits it to some jobs, or NULL: then jobs that are worse than on V are run again, up to
+ * [ci] retries times, and one that passes then is flaky and counts as passed. Several may run at the same time, each in
+ * its own fiber and on its own commit. */
+int run_ci(struct run *run, const char *commit, const struct vec *tasks, const struct str_list *jobs,
+           struct ci_summary *out, struct error *err);
 void ci_summary_finish(struct ci_summary *summary);
 void ci_summary_copy(struct ci_summary *to, const struct ci_summary *from);
 /* Is NOW worse than BEFORE in some job? Then the job's name, else NULL. */
@@ -177,6 +183,29 @@ void ci_summary_worse_jobs(const struct ci_summary *before, const struct ci_summ
 /* A job in which some tests were mended and others fail that did not before: each task is then looked at alone. */
 const char *ci_summary_unclear_job(const struct ci_summary *before, const struct ci_summary *now);
 const struct job_result *ci_summary_find(const struct ci_summary *summary, const char *job);
+
+/* --- acceptance.c -------------------------------------------------------------------------------- */
+
+/* The command that `accept` is, or NULL when it is words. Caller frees. */
+char *acceptance_command(const char *accept);
+/* "accept T1": results of acceptance commands stand beside those of CI jobs. Caller frees. */
+char *acceptance_job_name(const char *task_id);
+bool acceptance_is_job(const char *job);
+/* Runs COMMAND in DIR as CI steps run; EXCERPT gets what an author needs when it fails. */
+int acceptance_run(struct run *run, const char *dir, const char *command, bool *passed, struct buf *excerpt,
+                   struct error *err);
+/* Those of merged tasks and of TASKS (may be NULL), in plan order; JOBS limits them, or NULL. */
+int acceptance_run_all(struct run *run, const char *dir, const struct vec *tasks, const struct str_list *jobs,
+                       void (*on_result)(void *data, const char *job, bool passed, const char *excerpt), void *data,
+                       struct error *err);
+
+/* --- tuning.c ------------------------------------------------------------------------------------ */
+
+void tuning_note_return(struct run *run, enum return_reason reason);
+void tuning_note_window(struct run *run, unsigned window);
+int tuning_strictness(const struct run *run); /* 0 to 3 */
+int tuning_batch_size(const struct run *run);
+int tuning_max_task_files(const struct run *run);
 
 /* --- gate.c -------------------------------------------------------------------------------------- */
 

@@ -29,6 +29,8 @@ enum return_reason {
     RETURN_MESSY,
     RETURN_EMPTY,
     RETURN_BLOCKED,
+    RETURN_ACCEPTANCE,
+    RETURN_BUDGET,
     RETURN_ERROR,
 };
 
@@ -40,6 +42,10 @@ struct task {
     struct str_list files;
     struct str_list needs;
     struct str_list allow; /* ids of built-in checks that the plan allows for this task */
+    int priority;          /* higher goes first */
+    int64_t budget_tokens; /* for all attempts; 0: none of its own */
+    bool is_planned;       /* plan.md has it */
+    bool is_engines;       /* made by the engine (QA), in no plan */
     enum task_state state;
     int attempt;           /* of the attempt that runs or ran last; 0 before the first */
     int gate_rounds;       /* times a gate sent it back */

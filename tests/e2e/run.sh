@@ -24,6 +24,7 @@ ok plan_md_is_not_committed is "$(git ls-files plan.md)" ""
 make_repo "$SCRATCH/red"
 script '{rules: (explorer + plan(two_tasks) + work("T1"; "echo right > add.txt") +
   [rule({role: "implementer", task: "T2", attempt: 1, turn: 0}; [sh("echo worse > mul.txt")])] + work("T2"; "echo right > mul.txt") + approve + ending)}' "$SCRATCH/red.json"
+sed -i 's/accept: `make [a-z]*`/accept: done/g' "$SCRATCH/red.json" # for CI to find
 start_mock "$SCRATCH/red.json"
 cd "$SCRATCH/red" || exit 1
 # add is right from the start here, so that T2 can break nothing but its own half
