@@ -3,6 +3,7 @@
 
 #include "base/alloc.h"
 #include "base/path.h"
+#include "ci/report_parsers.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -67,11 +68,7 @@ static bool fails_the_same(const struct ci_job_result *now, const struct ci_job_
         return false;
     if (now->failing_tests.len == 0)
         return now->fingerprint == base->fingerprint;
-    for (size_t i = 0; i < now->failing_tests.len; i++) {
-        if (!str_list_has(&base->failing_tests, now->failing_tests.items[i]))
-            return false;
-    }
-    return true;
+    return report_count_new(&base->failing_tests, &now->failing_tests) == 0;
 }
 
 static int compare_with_base(const struct ci_plan *plan, const struct ci_classify_options *options,

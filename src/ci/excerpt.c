@@ -1,170 +1,87 @@
-/* ci/excerpt.c: reads test and compiler output by the marks that its tools leave. One table of marks. */
+/* ci/excerpt.c: the failing part of a step's output, from what the report parsers find in it. */
 #include "ci/excerpt.h"
 
 #include "base/alloc.h"
 #include "base/buf.h"
 #include "base/utf8.h"
+#include "ci/report_parsers.h"
 
 #include <ctype.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#define MAX_TESTS      50
-#define MAX_LINE_BYTES 400
-#define CONTEXT_LINES  3
+#define MAX_TESTS       50
+#define MAX_LISTED      12 /* names at the head of an excerpt */
+#define MAX_COMMAND     800
+#define MAX_LISTED_NAME 160
+#define MAX_HEAD_BYTES  ((size_t)256 << 10)
+#define MAX_TAIL_BYTES  ((size_t)768 << 10)
 
-struct mark {
-    const char *tool;
-    const char *start;  /* the line (after white space) starts so, or NULL */
-    const char *within; /* the line has this, or NULL */
-};
-
-static const struct mark marks[] = {
-    {"tap", "not ok ", NULL},
-    {"pytest", "FAILED ", NULL},
-    {"pytest", "ERROR ", "::"},
-    {"go", "--- FAIL: ", NULL},
-    {"cargo", "test ", "... FAILED"},
-    {"cargo", "thread '", "panicked at"},
-    {"rustc", "error[E", NULL},
-    {"rustc", "--> ", ".rs:"},
-    {"jest", "\xe2\x97\x8f ", NULL},
-    {"vitest", "FAIL ", NULL},
-    {"node", "\xe2\x9c\x96 ", NULL},
-    {"ctest", NULL, "***Failed"},
-    {"ctest", NULL, "***Exception"},
-    {"gtest", "[  FAILED  ] ", NULL},
-    {"gtest", NULL, ": Failure"},
-    {"cmocka", "[  ERROR   ]", NULL},
-    {"check", NULL, ":F:"},
-    {"meson", NULL, " FAIL "},
-    {"junit", NULL, "<failure"},
-    {"gcc", NULL, ": error: "},
-    {"gcc", NULL, ": fatal error: "},
-    {"tsc", NULL, ": error TS"},
-    {"ld", NULL, "undefined reference to"},
-    {"assert", NULL, "Assertion `"},
-    {"python", NULL, "AssertionError"},
-    {"sanitizer", NULL, "ERROR: AddressSanitizer"},
-    {"sanitizer", NULL, ": runtime error: "},
-    {"make", "make", "*** ["},
-    {"shell", NULL, ": command not found"},
-};
-
-static const struct mark *find_mark(const char *line)
+/* exit code, the command to repeat it, and what failed */
+static void write_head(struct buf *b, const char *command, int exit_code, const struct report *report)
 {
-    line += strspn(line, " \t");
-    /* TAP: what is expected to fail is no failure. */
-    if (strncmp(line, "not ok ", 7) == 0 && (strstr(line, "# TODO") != NULL || strstr(line, "# SKIP") != NULL))
-        return NULL;
-    for (size_t i = 0; i < sizeof marks / sizeof *marks; i++) {
-        const struct mark *m = &marks[i];
-        if ((m->start == NULL || strncmp(line, m->start, strlen(m->start)) == 0) &&
-            (m->within == NULL || strstr(line, m->within) != NULL))
-            return m;
-    }
-    return NULL;
-}
-
-/* Lines without colour sequences, bounded in length. */
-static void split_lines(const char *output, size_t n, struct str_list *lines)
-{
-    struct buf line = BUF_INIT;
-
-    for (size_t i = 0; i <= n; i++) {
-        if (i == n || output[i] == '\n') {
-            if (i < n || line.len > 0)
-                str_list_add(lines, buf_cstr(&line));
-            buf_clear(&line);
-        } else if (output[i] == '\x1b' && i + 1 < n && output[i + 1] == '[') {
-            for (i += 2; i < n && !isalpha((unsigned char)output[i]); i++)
-                ;
-        } else if (line.len < MAX_LINE_BYTES && output[i] != '\r') {
-            if (output[i] == '\0' || ((unsigned char)output[i] < ' ' && output[i] != '\t'))
-                buf_putc(&line, '?');
-            else
-                buf_putc(&line, output[i]);
-        }
-    }
-    buf_free(&line);
-}
-
-char *excerpt_make(const char *command, int exit_code, const char *output, size_t n, size_t max)
-{
-    struct str_list lines = {0};
-    struct buf head = BUF_INIT, b = BUF_INIT;
-    char *wanted;
-    size_t tail_start, used, last = (size_t)-1;
-
-    split_lines(output, n, &lines);
-    wanted = xcalloc(lines.len + 1, 1);
-    for (size_t i = 0; i < lines.len; i++) {
-        if (find_mark(lines.items[i]) != NULL) {
-            size_t from = i > CONTEXT_LINES ? i - CONTEXT_LINES : 0;
-            for (size_t k = from; k < lines.len && k <= i + CONTEXT_LINES; k++)
-                wanted[k] = 1;
-        }
-    }
     if (exit_code >= 0)
-        buf_printf(&head, "exit code %d\n", exit_code);
+        buf_printf(b, "exit code %d\n", exit_code);
     else
-        buf_puts(&head, "killed\n");
-    buf_printf(&head, "repeat with: %.*s%s\n\n", 800, command != NULL ? command : "", "");
-
-    /* The end always belongs to it: a third of the room; the marked lines get the rest. */
-    tail_start = lines.len;
-    used = 0;
-    while (tail_start > 0 && used + strlen(lines.items[tail_start - 1]) + 1 < max / 3) {
-        tail_start--;
-        used += strlen(lines.items[tail_start]) + 1;
+        buf_puts(b, "killed\n");
+    buf_printf(b, "repeat with: %.*s\n", MAX_COMMAND, command != NULL ? command : "");
+    for (size_t i = 0; i < report->len && i < MAX_LISTED; i++) {
+        char *text = report_failure_text(&report->failures[i]);
+        buf_printf(b, "%s%.*s\n", i == 0 ? "failing:\n  " : "  ", MAX_LISTED_NAME, text);
+        free(text);
     }
-    for (size_t i = 0; i < tail_start; i++) {
+    if (report->len > MAX_LISTED)
+        buf_printf(b, "  and %zu more\n", report->len - MAX_LISTED);
+    buf_putc(b, '\n');
+}
+
+/* The lines of the failures' parts in front of line TAIL, until the room is used up; true when all went in. */
+static void write_parts(struct buf *b, const struct report *report, size_t tail, size_t room)
+{
+    char *wanted = xcalloc(report->lines.len + 1, 1);
+    size_t last = (size_t)-1;
+
+    for (size_t i = 0; i < report->len; i++)
+        memset(wanted + report->failures[i].first, 1, report->failures[i].end - report->failures[i].first);
+    for (size_t i = 0; i < tail; i++) {
+        const char *line = report->lines.items[i];
         if (!wanted[i])
             continue;
-        if (head.len + b.len + strlen(lines.items[i]) + used + 16 > max) {
-            buf_puts(&b, "[...]\n");
-            last = tail_start;
+        if (b->len + strlen(line) + 16 > room) {
+            last = (size_t)-1;
             break;
         }
-        if (last != (size_t)-1 && last + 1 != i)
-            buf_puts(&b, "[...]\n");
-        buf_printf(&b, "%s\n", lines.items[i]);
+        if (last + 1 != i)
+            buf_puts(b, "[...]\n");
+        buf_printf(b, "%s\n", line);
         last = i;
     }
-    if (tail_start > 0 && tail_start < lines.len && last + 1 != tail_start)
-        buf_puts(&b, "[...]\n");
-    for (size_t i = tail_start; i < lines.len; i++)
-        buf_printf(&b, "%s\n", lines.items[i]);
-    if (head.len + b.len > max)
-        buf_truncate(&b, max > head.len ? utf8_floor(b.data, b.len, max - head.len) : 0);
-    buf_puts(&head, buf_cstr(&b));
-    {
-        struct buf clean = BUF_INIT;
-        utf8_append_repaired(&clean, buf_cstr(&head), head.len);
-        buf_free(&head);
-        if (clean.len > max)
-            buf_truncate(&clean, utf8_floor(clean.data, clean.len, max));
-        head = clean;
-    }
-    buf_free(&b);
+    if (tail > 0 && tail < report->lines.len && last + 1 != tail)
+        buf_puts(b, "[...]\n");
     free(wanted);
-    str_list_finish(&lines);
-    return buf_take(&head);
 }
 
-void excerpt_failing_tests(const char *output, size_t n, struct str_list *tests)
+static char *make_text(const struct report *report, const struct excerpt_source *from)
 {
-    struct str_list lines = {0};
+    struct buf head = BUF_INIT, body = BUF_INIT, clean = BUF_INIT;
+    size_t max = from->max_bytes, tail, used = 0;
 
-    split_lines(output, n, &lines);
-    for (size_t i = 0; i < lines.len && tests->len < MAX_TESTS; i++) {
-        char *line = str_trim(lines.items[i]);
-        const struct mark *m = find_mark(line);
-        if (m != NULL && strcmp(m->tool, "make") != 0 && !str_list_has(tests, line))
-            str_list_add(tests, line);
-    }
-    str_list_finish(&lines);
+    write_head(&head, from->command, from->exit_code, report);
+
+    /* The end always belongs to it: a third of the room; the failing parts get the rest. */
+    for (tail = report->lines.len; tail > 0 && used + strlen(report->lines.items[tail - 1]) + 1 < max / 3; tail--)
+        used += strlen(report->lines.items[tail - 1]) + 1;
+    if (head.len + used < max)
+        write_parts(&body, report, tail, max - head.len - used);
+    for (size_t i = tail; i < report->lines.len; i++)
+        buf_printf(&body, "%s\n", report->lines.items[i]);
+    buf_puts(&head, buf_cstr(&body));
+    utf8_append_repaired(&clean, buf_cstr(&head), head.len);
+    if (clean.len > max)
+        buf_truncate(&clean, utf8_floor(clean.data, clean.len, max));
+    buf_free(&body);
+    buf_free(&head);
+    return buf_take(&clean);
 }
 
 /* Digits become "#", "/folder/of/file.c" becomes "file.c", 0x1f becomes "#". */
@@ -191,25 +108,73 @@ static void normalize(struct buf *b, const char *line)
     buf_putc(b, '\n');
 }
 
-uint64_t excerpt_fingerprint(const char *job, const char *step, const char *output, size_t n)
+static uint64_t make_fingerprint(const struct report *report, const struct str_list *tests, const char *job,
+                                 const char *step)
 {
-    struct str_list tests = {0};
     struct buf b = BUF_INIT;
     uint64_t hash;
 
     buf_printf(&b, "%s\n%s\n", job, step != NULL ? step : "");
-    excerpt_failing_tests(output, n, &tests);
-    if (tests.len == 0) {
-        struct str_list lines = {0};
-        split_lines(output, n, &lines);
-        for (size_t i = lines.len > 5 ? lines.len - 5 : 0; i < lines.len; i++)
-            normalize(&b, lines.items[i]);
-        str_list_finish(&lines);
-    }
-    for (size_t i = 0; i < tests.len; i++)
-        normalize(&b, tests.items[i]);
-    str_list_finish(&tests);
+    for (size_t i = 0; i < tests->len; i++)
+        normalize(&b, tests->items[i]);
+    for (size_t i = report->lines.len < 5 ? 0 : report->lines.len - 5; tests->len == 0 && i < report->lines.len; i++)
+        normalize(&b, report->lines.items[i]);
     hash = str_hash(b.data, b.len);
     buf_free(&b);
     return hash != 0 ? hash : 1;
+}
+
+/* "TREE/src/a.c" becomes "src/a.c": each run has another copy. */
+static void append_without_tree(struct buf *b, const char *text, size_t n, const char *tree)
+{
+    size_t len = tree != NULL ? strlen(tree) : 0;
+    const char *end = text + n;
+
+    while (len > 0 && text < end) {
+        const char *found = memmem(text, (size_t)(end - text), tree, len);
+        if (found == NULL)
+            break;
+        buf_append(b, text, (size_t)(found - text));
+        text = found + len;
+        if (text < end && *text == '/')
+            text++;
+        else
+            buf_putc(b, '.');
+    }
+    buf_append(b, text, (size_t)(end - text));
+}
+
+void excerpt_read(struct excerpt *out, const struct excerpt_source *from)
+{
+    struct report report = {0};
+    struct buf text = BUF_INIT;
+    const char *output = from->output;
+    size_t n = from->output_len;
+
+    if (n > MAX_HEAD_BYTES + MAX_TAIL_BYTES) { /* the first errors and the last words of a very long output */
+        append_without_tree(&text, output, MAX_HEAD_BYTES, from->tree_dir);
+        buf_puts(&text, "\n[...]\n");
+        append_without_tree(&text, output + n - MAX_TAIL_BYTES, MAX_TAIL_BYTES, from->tree_dir);
+    } else {
+        append_without_tree(&text, output, n, from->tree_dir);
+    }
+    report_read(&report, buf_cstr(&text), text.len);
+    for (size_t i = 0; i < report.len && out->tests.len < MAX_TESTS; i++) {
+        char *failure = report_failure_text(&report.failures[i]);
+        if (str_list_has(&out->tests, failure))
+            free(failure);
+        else
+            str_list_take(&out->tests, failure);
+    }
+    out->text = make_text(&report, from);
+    out->fingerprint = make_fingerprint(&report, &out->tests, from->job, from->step);
+    report_finish(&report);
+    buf_free(&text);
+}
+
+void excerpt_finish(struct excerpt *excerpt)
+{
+    free(excerpt->text);
+    str_list_finish(&excerpt->tests);
+    *excerpt = (struct excerpt){0};
 }

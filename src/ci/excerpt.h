@@ -8,15 +8,24 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* At most MAX bytes: COMMAND to repeat the step, then the lines that speak of failure with those around
- * them, then the end of the output. Caller frees. */
-char *excerpt_make(const char *command, int exit_code, const char *output, size_t n, size_t max);
+struct excerpt_source {
+    const char *job, *step; /* for the fingerprint */
+    const char *command;    /* repeats the step */
+    int exit_code;          /* -1: killed */
+    const char *tree_dir;   /* the copy that it ran in: paths below it are shown relative to it; or NULL */
+    const char *output;
+    size_t output_len;
+    size_t max_bytes; /* of the text */
+};
 
-/* Failing tests and diagnostics as "file:line: text" or "text", without repeats, 50 at most: compilers,
- * TAP, pytest, go test, cargo, node, jest, ctest, gtest, cmocka, JUnit XML. */
-void excerpt_failing_tests(const char *output, size_t n, struct str_list *tests);
+struct excerpt { /* zeroed memory is an empty one */
+    char *text;            /* command, names of what failed, the lines about it, the end of the output */
+    struct str_list tests; /* failing tests and diagnostics, "file:line: text" or "text", 50 at most */
+    uint64_t fingerprint;  /* over what names the failure, without numbers, addresses, times and folders; never 0 */
+};
 
-/* Over what names the failure, with numbers, addresses, times and folders taken out. */
-uint64_t excerpt_fingerprint(const char *job, const char *step, const char *output, size_t n);
+/* Reads the output with the report parsers; of more than a megabyte only the start and the end. */
+void excerpt_read(struct excerpt *out, const struct excerpt_source *from);
+void excerpt_finish(struct excerpt *excerpt);
 
 #endif

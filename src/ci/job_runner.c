@@ -165,6 +165,7 @@ static void set_failure(struct job_runner *r, const char *name, const struct ste
 {
     const char *relative = strncmp(c->cwd, r->tree_dir, strlen(r->tree_dir)) == 0 ? c->cwd + strlen(r->tree_dir) : "";
     char *script = xstrdup(c->script);
+    struct excerpt excerpt = {0};
 
     r->state.is_failed = true;
     if (r->result->failing_step != NULL || r->result->state == CI_ENVIRONMENT) {
@@ -188,10 +189,12 @@ static void set_failure(struct job_runner *r, const char *name, const struct ste
         relative++;
     r->result->command = *relative != '\0' ? xasprintf("cd %s && %s", relative, str_trim(script))
                                            : xstrdup(str_trim(script));
-    r->result->excerpt = excerpt_make(r->result->command, o->exit_code, buf_cstr(&o->output), o->output.len,
-                                      CI_EXCERPT_MAX);
-    excerpt_failing_tests(buf_cstr(&o->output), o->output.len, &r->result->failing_tests);
-    r->result->fingerprint = excerpt_fingerprint(r->result->key, name, buf_cstr(&o->output), o->output.len);
+    excerpt_read(&excerpt, &(struct excerpt_source){.job = r->result->key, .step = name, .command = r->result->command,
+                                                    .exit_code = o->exit_code, .tree_dir = r->tree_dir, .output = buf_cstr(&o->output),
+                                                    .output_len = o->output.len, .max_bytes = CI_EXCERPT_MAX});
+    r->result->excerpt = excerpt.text;
+    r->result->failing_tests = excerpt.tests;
+    r->result->fingerprint = excerpt.fingerprint;
     free(script);
 }
 

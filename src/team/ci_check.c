@@ -14,6 +14,7 @@
 #include "agent/runner.h"
 #include "ci/ci.h"
 #include "ci/classify.h"
+#include "ci/report_parsers.h"
 #include "config/config.h"
 #include "git/worktree.h"
 #include "io/fiber.h"
@@ -81,15 +82,6 @@ static bool is_failed(const struct job_result *job)
     return strcmp(job->state, "failed") == 0;
 }
 
-static size_t count_missing(const struct str_list *from, const struct str_list *in)
-{
-    size_t n = 0;
-
-    for (size_t i = 0; i < from->len; i++)
-        n += !str_list_has(in, from->items[i]);
-    return n;
-}
-
 enum comparison { NOT_WORSE, WORSE, UNCLEAR };
 
 /* A red job that was red before is worse when it fails at an earlier step, or when tests fail that did not and none was
@@ -108,8 +100,8 @@ static enum comparison compare_job(const struct job_result *before, const struct
         return now->step < before->step ? WORSE : NOT_WORSE;
     if (now->failed_tests.len == 0 && before->failed_tests.len > 0)
         return WORSE; /* it no longer gets as far as its tests */
-    appeared = count_missing(&now->failed_tests, &before->failed_tests);
-    mended = count_missing(&before->failed_tests, &now->failed_tests);
+    appeared = report_count_new(&before->failed_tests, &now->failed_tests);
+    mended = report_count_new(&now->failed_tests, &before->failed_tests);
     return appeared == 0 ? NOT_WORSE : mended == 0 ? WORSE : UNCLEAR;
 }
 
