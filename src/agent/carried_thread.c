@@ -198,7 +198,7 @@ struct carried_thread *carried_thread_create(const struct carried_options *optio
     if (options->extra_env != NULL)
         str_list_copy(&t->extra_env, options->extra_env);
     t->options.extra_env = &t->extra_env;
-    t->carrier = options->runner->protocol == RUNNER_CODEX ? &carrier_codex : &carrier_codex;
+    t->carrier = options->runner->protocol == RUNNER_CODEX ? &carrier_codex : &carrier_acp;
     report(t, json_pack("{s:s, s:s, s:s, s:s, s:s}", "type", "thread.started", "thread_id", t->id, "role", t->role,
                         "model", t->model == NULL ? "" : t->model, "runner", options->runner->name));
     return t;
@@ -229,6 +229,7 @@ void carried_thread_destroy(struct carried_thread *t)
     free(t->output_schema);
     free(t->dir);
     free(t->price_model);
+    json_decref(t->options.mcp_servers);
     free(t);
 }
 
@@ -366,7 +367,7 @@ int carried_thread_ask(struct carried_thread *t, const char *text, struct agent_
         if (rc < 0 || is_taken)
             break;
         rc = -1;
-        error_set(err, ERROR_PARSE, "%s: no usable answer, also when asked again: %s", t->options.runner->name,
+        error_set(err, ERROR_IO, "%s: no usable answer, also when asked again: %s", t->options.runner->name,
                   wrong.text);
         final_answer_ask_again(&again, t->owes, wrong.text);
         free(prompt);

@@ -35,6 +35,7 @@ struct carried_options {
     const char *instructions;     /* of the role, or NULL */
     const char *owes;             /* "submit_result", "submit_review", or NULL */
     const char *output_schema;    /* JSON schema text, or NULL */
+    json_t *mcp_servers;          /* ACP: for session/new; taken; or NULL */
     const struct sandbox_policy *policy; /* of the role's commands; its cwd is the worktree. Borrowed */
     const char *const *command_env;      /* of commands that we run for it; borrowed */
     const struct str_list *extra_env;    /* "K=V" of the task, or NULL; copied */

@@ -582,8 +582,6 @@ static int make_carried(struct agent_session *s, const struct role *role, const 
     random_uuid(id);
     if (runner_config_init(&s->runner, c, role->runner, err) < 0)
         return error_wrap(err, "role %s", role->name);
-    if (s->runner.protocol == RUNNER_ACP)
-        return error_set(err, ERROR_CONFIG, "runner %s: the protocol acp is not carried yet", role->runner);
     dir = private_folder(office, id, err);
     if (dir == NULL)
         return -1;

@@ -158,7 +158,7 @@ static void a_bad_answer_is_asked_for_again_once(void **state)
     (void)state;
     with_codex(&w, "cat > /dev/null\n" STARTED MESSAGE("done!") COMPLETED("1"));
     assert_int_equal(w.rc, -1);
-    assert_int_equal(w.err.code, ERROR_PARSE);
+    assert_int_equal(w.err.code, ERROR_IO);
     assert_int_equal(count_events(&w, "turn.started"), 2);
     leave_world(&w);
 }
