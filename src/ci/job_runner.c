@@ -127,7 +127,9 @@ static char *display_name(struct job_runner *r, const struct workflow_step *step
     if (step->name != NULL && *step->name != '\0')
         name = expand(r, step->name, &err);
     if (name == NULL)
-        name = step->uses != NULL ? xstrdup(step->uses) : xstrndup(step->run, strcspn(step->run, "\n"));
+        name = step->waits != NULL  ? xstrdup(step->waits)
+               : step->uses != NULL ? xstrdup(step->uses)
+                                    : xstrndup(step->run, strcspn(step->run, "\n"));
     return name;
 }
 

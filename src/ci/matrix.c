@@ -61,7 +61,7 @@ static int multiply(json_t **legs, const char *key, const json_t *values, struct
 
     if (json_array_size(*legs) * json_array_size(values) > MATRIX_MAX_LEGS) {
         json_decref(product);
-        return error_set(err, ERROR_LIMIT, "The matrix has more than %d combinations", MATRIX_MAX_LEGS);
+        return error_set(err, ERROR_LIMIT, "Strategy expansion exceeded %d results", MATRIX_MAX_LEGS);
     }
     json_array_foreach(*legs, i, leg) {
         json_array_foreach(values, k, value) {
@@ -126,7 +126,7 @@ static int include(json_t *legs, const json_t *extras, const json_t *matrix, str
             json_array_append_new(legs, json_copy(extra));
     }
     if (json_array_size(legs) > MATRIX_MAX_LEGS)
-        return error_set(err, ERROR_LIMIT, "The matrix has more than %d combinations", MATRIX_MAX_LEGS);
+        return error_set(err, ERROR_LIMIT, "Strategy expansion exceeded %d results", MATRIX_MAX_LEGS);
     return 0;
 }
 

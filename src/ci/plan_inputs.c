@@ -5,6 +5,7 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 static bool is_type(const char *type, const char *wanted)
 {
@@ -26,6 +27,52 @@ static json_t *as_type(json_t *given, const char *type)
     if (text != NULL && is_type(type, "number"))
         return json_real(expr_parse_number(text));
     return json_incref(given);
+}
+
+/* What is given is declared, and what is required is given. */
+static int check_given(const struct yaml_node *declared, const struct yaml_node *given, const char *what,
+                       const char *title, const char *file, const struct yaml_node *uses, struct error *err)
+{
+    for (size_t i = 0; given != NULL && given->kind == YAML_MAPPING && i + 1 < given->len; i += 2) {
+        const struct yaml_node *key = given->items[i];
+        bool is_known = template_has_expression(key->text);
+        for (size_t k = 0; declared != NULL && k + 1 < declared->len; k += 2)
+            is_known = is_known || strcasecmp(declared->items[k]->text, key->text) == 0;
+        if (!is_known)
+            return error_set_at(err, ERROR_PARSE, file, key->line, key->column,
+                                "Invalid %s, %s is not defined in the referenced workflow.", what, key->text);
+    }
+    for (size_t k = 0; declared != NULL && k + 1 < declared->len; k += 2) {
+        const char *required = yaml_get_text(declared->items[k + 1], "required");
+        bool is_given = yaml_get(declared->items[k + 1], "default") != NULL;
+        for (size_t i = 0; given != NULL && given->kind == YAML_MAPPING && i + 1 < given->len; i += 2)
+            is_given = is_given || strcasecmp(declared->items[k]->text, given->items[i]->text) == 0 ||
+                       template_has_expression(given->items[i]->text);
+        if (required != NULL && strcmp(required, "true") == 0 && !is_given)
+            return error_set_at(err, ERROR_PARSE, file, uses->line, uses->column,
+                                "%s %s is required, but not provided while calling.", title, declared->items[k]->text);
+    }
+    return 0;
+}
+
+int plan_check_call(const struct workflow *called, const struct workflow *caller, const struct workflow_job *job,
+                    const struct yaml_node *uses, struct error *err)
+{
+    const struct yaml_node *call = yaml_get(called->on, "workflow_call"), *on = called->on;
+    bool is_callable = call != NULL || (on->kind == YAML_SCALAR && strcmp(on->text, "workflow_call") == 0);
+
+    for (size_t i = 0; on->kind == YAML_SEQUENCE && i < on->len; i++)
+        is_callable = is_callable || strcmp(on->items[i]->text, "workflow_call") == 0;
+    if (!is_callable)
+        return error_set_at(err, ERROR_PARSE, caller->file, uses->line, uses->column,
+                            "error parsing called workflow \"%s\": workflow is not reusable as it is missing a "
+                            "`on.workflow_call` trigger",
+                            job->uses);
+    if (check_given(yaml_get(call, "inputs"), job->with, "input", "Input", caller->file, uses, err) < 0)
+        return -1;
+    if (job->secrets != NULL && job->secrets->kind == YAML_SCALAR && strcmp(job->secrets->text, "inherit") == 0)
+        return 0;
+    return check_given(yaml_get(call, "secrets"), job->secrets, "secret", "Secret", caller->file, uses, err);
 }
 
 json_t *plan_called_inputs(const struct workflow *called, const struct workflow *caller,

@@ -78,6 +78,10 @@ struct step_plan {
 void plan_step(struct ci_plan *plan, const struct workflow_step *step, const char *shell, const char *tree,
                struct step_plan *out);
 
+/* Can JOB (whose `uses` is the node USES) call it: is it made to be called, and are inputs and secrets given as it
+ * declares them? */
+int plan_check_call(const struct workflow *called, const struct workflow *caller, const struct workflow_job *job,
+                    const struct yaml_node *uses, struct error *err);
 /* The `inputs` of a called workflow: `with` of the caller over the defaults that it declares. NULL with ERR. */
 json_t *plan_called_inputs(const struct workflow *called, const struct workflow *caller,
                            const struct workflow_job *job, json_t *contexts, struct error *err);

@@ -89,7 +89,10 @@ json_t *plan_job_legs(const struct workflow *workflow, const struct workflow_job
         return json_null();
     }
     legs = matrix_expand(json_object_get(strategy, "matrix"), err);
-    if (legs == NULL)
+    if (legs == NULL && err->code == ERROR_LIMIT)
+        error_set_at(err, ERROR_LIMIT, workflow->file, job->strategy->line, job->strategy->column,
+                     "Strategy expansion exceeded %d results for job '%s'", MATRIX_MAX_LEGS, job->key);
+    else if (legs == NULL)
         error_wrap(err, "%s:%d:%d", workflow->file, job->strategy->line, job->strategy->column);
     json_decref(strategy);
     return legs;
@@ -196,6 +199,8 @@ static const char *step_name(struct ci_plan *plan, const struct workflow_step *s
         return step->name;
     if (step->uses != NULL)
         return step->uses;
+    if (step->waits != NULL)
+        return step->waits;
     return arena_strndup(&plan->arena, step->run, strcspn(step->run, "\n"));
 }
 
@@ -421,6 +426,7 @@ static int add_job(const struct frame *f, const struct workflow_job *job, struct
 static int add_called(const struct frame *f, const struct workflow_job *job, json_t *contexts,
                       const char *reason, struct error *err)
 {
+    const struct yaml_node *uses = yaml_get(yaml_get(yaml_get(f->workflow->root, "jobs"), job->key), "uses");
     struct workflow *called;
     struct frame inner = *f;
     struct str_list needs = {0};
@@ -428,11 +434,14 @@ static int add_called(const struct frame *f, const struct workflow_job *job, jso
     int rc = 0;
 
     if (f->depth >= PLAN_MAX_CALL_DEPTH)
-        return error_set_at(err, ERROR_LIMIT, f->workflow->file, job->line, 0,
+        return error_set_at(err, ERROR_LIMIT, f->workflow->file, uses->line, uses->column,
                             "job '%s' calls workflows more than %d deep", job->key, PLAN_MAX_CALL_DEPTH);
     called = plan_called_workflow(f->plan, job->uses, err);
-    if (called == NULL)
-        return error_wrap(err, "%s:%d: job '%s'", f->workflow->file, job->line, job->key);
+    if (called == NULL && err->code != ERROR_PARSE && err->code != ERROR_LIMIT)
+        return error_set_at(err, ERROR_PARSE, f->workflow->file, uses->line, uses->column,
+                            "error parsing called workflow \"%s\": workflow was not found.", job->uses);
+    if (called == NULL || plan_check_call(called, f->workflow, job, uses, err) < 0)
+        return -1;
     prefix = xasprintf("%s%s/", f->prefix != NULL ? f->prefix : "", job->key);
     inner.prefix = arena_strdup(&f->plan->arena, prefix);
     free(prefix);

@@ -187,7 +187,14 @@ void plan_step(struct ci_plan *plan, const struct workflow_step *step, const cha
                struct step_plan *out)
 {
     memset(out, 0, sizeof *out);
-    if (step->satisfied_by != NULL) {
+    if (step->waits != NULL) {
+        out->kind = CI_STEP_SKIPPED;
+        out->reason = "is about background steps, which are not mirrored";
+    } else if (step->is_background) {
+        out->kind = CI_STEP_SKIPPED;
+        out->is_unknown = true;
+        out->reason = "a background step, which is not mirrored";
+    } else if (step->satisfied_by != NULL) {
         out->kind = CI_STEP_SATISFIED;
         out->reason = step->satisfied_by;
     } else if (step->run != NULL) {

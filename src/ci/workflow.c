@@ -2,9 +2,12 @@
 #include "ci/workflow.h"
 
 #include "base/alloc.h"
+#include "base/map.h"
 #include "ci/event_filter.h"
 #include "ci/workflow_schema.h"
 
+#include <ctype.h>
+#include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
@@ -23,6 +26,11 @@ static void read_step(const struct yaml_node *node, struct workflow_step *step)
     step->with = yaml_get(node, "with");
     step->env = yaml_get(node, "env");
     step->line = node->line;
+    step->is_background = yaml_get(node, "background") != NULL && !str_eq(yaml_get_text(node, "background"), "false");
+    step->waits = yaml_get(node, "wait") != NULL       ? "wait"
+                  : yaml_get(node, "wait-all") != NULL ? "wait-all"
+                  : yaml_get(node, "cancel") != NULL   ? "cancel"
+                                                       : NULL;
 }
 
 static struct workflow_step *read_steps(struct arena *arena, const struct yaml_node *steps, size_t *count)
@@ -100,46 +108,100 @@ static const struct yaml_node *needs_node(const struct workflow *w, const char *
     return needs;
 }
 
-/* Jobs that can be reached from JOB by needs; colours: 0 new, 1 being visited, 2 done. */
-static int visit(const struct workflow *w, const struct workflow_job *job, unsigned char *colours,
-                 struct error *err)
+static char *lower(const char *text)
 {
-    size_t index = 0;
+    char *copy = xstrdup(text);
 
-    while (w->jobs.items[index] != job)
-        index++;
-    if (colours[index] == 2)
-        return 0;
-    colours[index] = 1;
-    for (size_t i = 0; i < job->needs.len; i++) {
-        const struct workflow_job *need = workflow_job(w, job->needs.items[i]);
-        const struct yaml_node *at = needs_node(w, job->key, job->needs.items[i]);
-        size_t k = 0;
+    for (char *p = copy; *p != '\0'; p++)
+        *p = (char)tolower((unsigned char)*p);
+    return copy;
+}
 
-        if (need == NULL)
-            return error_set_at(err, ERROR_PARSE, w->file, at->line, at->column,
-                                "Job '%s' depends on unknown job '%s'.", job->key, job->needs.items[i]);
-        while (w->jobs.items[k] != need)
-            k++;
-        if (colours[k] == 1)
-            return error_set_at(err, ERROR_PARSE, w->file, at->line, at->column,
-                                "Job '%s' depends on job '%s' which creates a cycle in the dependency graph.",
-                                job->key, need->key);
-        if (visit(w, need, colours, err) < 0)
-            return -1;
+/* A need as two places in the list of jobs; `on` is -1 for a job that is not there. */
+struct edge {
+    int job, on;
+    const char *need;
+};
+
+static struct edge *read_edges(const struct workflow *w, size_t *count)
+{
+    struct map places = {0};
+    struct edge *edges;
+    size_t n = 0;
+
+    for (size_t i = 0; i < w->jobs.len; i++) {
+        const struct workflow_job *job = w->jobs.items[i];
+        char *key = lower(job->key);
+        map_set(&places, key, (void *)(uintptr_t)(i + 1));
+        free(key);
+        n += job->needs.len;
     }
-    colours[index] = 2;
+    edges = xcalloc(n + 1, sizeof *edges);
+    *count = 0;
+    for (size_t i = 0; i < w->jobs.len; i++) {
+        const struct workflow_job *job = w->jobs.items[i];
+        for (size_t k = 0; k < job->needs.len; k++) {
+            char *key = lower(job->needs.items[k]);
+            edges[(*count)++] = (struct edge){(int)i, (int)(uintptr_t)map_get(&places, key) - 1, job->needs.items[k]};
+            free(key);
+        }
+    }
+    map_finish(&places);
+    return edges;
+}
+
+/* The first need of the first job that can never start. */
+static int report_stuck(const struct workflow *w, const struct edge *edges, size_t n, const bool *done,
+                        struct error *err)
+{
+    for (size_t i = 0; i < n; i++) {
+        const struct workflow_job *job = w->jobs.items[edges[i].job];
+        const struct yaml_node *at;
+
+        if (done[edges[i].job] || (edges[i].on >= 0 && done[edges[i].on]))
+            continue;
+        at = needs_node(w, job->key, edges[i].need);
+        return error_set_at(err, ERROR_PARSE, w->file, at->line, at->column,
+                            edges[i].on < 0
+                                ? "Job '%s' depends on unknown job '%s'."
+                                : "Job '%s' depends on job '%s' which creates a cycle in the dependency graph.",
+                            job->key, edges[i].need);
+    }
     return 0;
 }
 
 static int check_graph(const struct workflow *w, struct error *err)
 {
-    unsigned char *colours = xcalloc(w->jobs.len, 1);
-    int rc = 0;
+    size_t n = 0, ready = 0, finished = 0;
+    struct edge *edges = read_edges(w, &n);
+    bool *done = xcalloc(w->jobs.len + 1, sizeof *done);
+    size_t *open = xcalloc(w->jobs.len + 1, sizeof *open), *queue = xcalloc(w->jobs.len + 1, sizeof *queue);
+    int rc;
 
-    for (size_t i = 0; rc == 0 && i < w->jobs.len; i++)
-        rc = visit(w, w->jobs.items[i], colours, err);
-    free(colours);
+    for (size_t i = 0; i < n; i++)
+        open[edges[i].job]++;
+    for (size_t i = 0; i < w->jobs.len; i++) {
+        if (open[i] == 0)
+            queue[ready++] = i;
+    }
+    for (; finished < ready; finished++) {
+        done[queue[finished]] = true;
+        for (size_t i = 0; i < n; i++) {
+            if (edges[i].on == (int)queue[finished] && --open[edges[i].job] == 0)
+                queue[ready++] = (size_t)edges[i].job;
+        }
+    }
+    if (ready == 0) {
+        const struct yaml_node *jobs = yaml_get(w->root, "jobs");
+        rc = error_set_at(err, ERROR_PARSE, w->file, jobs->line, jobs->column,
+                          "The workflow must contain at least one job with no dependencies.");
+    } else {
+        rc = report_stuck(w, edges, n, done, err);
+    }
+    free(edges);
+    free(done);
+    free(open);
+    free(queue);
     return rc;
 }
 

@@ -27,6 +27,8 @@ struct workflow_step {
     const char *timeout_minutes;
     const struct yaml_node *with, *env;
     int line;
+    const char *waits;        /* "wait", "wait-all" or "cancel" of background steps; then neither run nor uses */
+    bool is_background;
     const char *satisfied_by; /* of built steps: the command only stands for something else, and for what */
     bool is_always;           /* of built steps: runs after a failure too, and never fails the job */
     bool is_after_failure;    /* of built steps: runs after a failure only */
