@@ -11,6 +11,7 @@
 #include "base/clock.h"
 #include "base/file.h"
 #include "base/json.h"
+#include "base/redact.h"
 #include "io/fiber.h"
 #include "io/loop.h"
 #include "model/budget.h"
@@ -79,6 +80,7 @@ void carried_emit(struct carried_thread *t, json_t *event)
 {
     if (event == NULL)
         return;
+    redact_json(event);
     if (++t->turn_events <= MAX_TURN_EVENTS)
         report(t, event);
     else

@@ -580,9 +580,12 @@ static void finish_step(struct thread *t)
 
     for (size_t i = 0; i < t->pending.len; i++) {
         struct pending_call *p = t->pending.items[i];
+        struct buf shown = BUF_INIT;
 
         fit_result(t, &p->output);
-        conversation_add_tool_result(t->conversation, p->call_id, buf_cstr(&p->output), p->custom, p->is_error);
+        tool_append_for_model(&shown, t->options.tools, p->name, buf_cstr(&p->output), p->output.len);
+        conversation_add_tool_result(t->conversation, p->call_id, buf_cstr(&shown), p->custom, p->is_error);
+        buf_free(&shown);
         context_note_step(t->context, p->name, p->arguments, buf_cstr(&p->output), p->is_error);
     }
     for (size_t i = 0; i < t->pending.len; i++) {

@@ -38,6 +38,17 @@ uint64_t random_u64(void)
     return z ^ (z >> 31);
 }
 
+void random_key(void *out, size_t n)
+{
+    unsigned char *bytes = out;
+    int64_t seed;
+
+    if (!str_to_int64(getenv("CADRE_SEED"), 0, INT64_MAX, &seed) && getrandom(out, n, 0) == (ssize_t)n)
+        return;
+    for (size_t i = 0; i < n; i++)
+        bytes[i] = (unsigned char)(random_u64() >> 24);
+}
+
 uint64_t random_below(uint64_t bound)
 {
     uint64_t limit;

@@ -1,4 +1,4 @@
-/* base/random.h: random numbers for ids and jitter, from an injectable source (not for keys).
+/* base/random.h: random numbers for ids and jitter, from an injectable source (not for keys, random_key() apart).
  * CADRE_SEED=<number> in the environment makes the sequence repeatable. */
 #ifndef CADRE_BASE_RANDOM_H
 #define CADRE_BASE_RANDOM_H
@@ -8,6 +8,9 @@
 
 void random_seed(uint64_t seed);
 uint64_t random_u64(void);
+
+/* N bytes for a key: from the system, or repeatable where the sequence is. */
+void random_key(void *out, size_t n);
 
 /* Even over [0, bound); 0 for bound 0. */
 uint64_t random_below(uint64_t bound);

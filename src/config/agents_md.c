@@ -124,7 +124,7 @@ static int by_depth(const void *a, const void *b)
 }
 
 void agents_md_load_for_paths(const struct config *c, const char *root, const struct str_list *paths,
-                              struct buf *out, struct str_list *sources)
+                              struct buf *global, struct buf *project, struct str_list *sources)
 {
     struct str_list folders = {0};
     struct collector k;
@@ -147,8 +147,9 @@ void agents_md_load_for_paths(const struct config *c, const char *root, const st
     }
     if (folders.len > 1)
         qsort(folders.items, folders.len, sizeof *folders.items, by_depth);
-    collector_init(&k, c, out, sources);
+    collector_init(&k, c, global, sources);
     add_global(&k, c);
+    k.out = project;
     add_folder(&k, root, root);
     for (size_t i = 0; i < folders.len; i++) {
         char *folder = path_join(root, folders.items[i]);

@@ -12,10 +12,10 @@ struct config;
  * project_doc_fallback_filenames. Each is headed by its path. SOURCES (may be NULL) gets their paths. */
 void agents_md_load(const struct config *c, struct buf *out, struct str_list *sources);
 
-/* The same for a task in ROOT (a worktree): the global file, ROOT's, and those of every folder above the
- * given paths (relative to ROOT, globs cut at their first special character). The folders nearest to the
- * root come first. */
+/* The same for a task in ROOT (a worktree): the global file into GLOBAL; ROOT's, and those of every folder above the
+ * given paths (relative to ROOT, globs cut at their first special character), into PROJECT, which may be the same
+ * buffer. The folders nearest to the root come first. */
 void agents_md_load_for_paths(const struct config *c, const char *root, const struct str_list *paths,
-                              struct buf *out, struct str_list *sources);
+                              struct buf *global, struct buf *project, struct str_list *sources);
 
 #endif

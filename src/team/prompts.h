@@ -14,8 +14,7 @@ struct run;
 struct task;
 struct vec;
 
-/* Appends TEXT (N bytes, cut in the middle to MAX_BYTES) between markers that name SOURCE and cannot be
- * forged by the text. */
+/* Appends TEXT (N bytes, cut in the middle to MAX_BYTES) as base/fence.h marks it. */
 void prompt_add_data(struct buf *b, const char *source, const char *text, size_t n, size_t max_bytes);
 
 char *prompt_explore(const struct run *run);

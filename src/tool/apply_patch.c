@@ -130,6 +130,6 @@ const struct tool tool_apply_patch = {
                "change_line: (\"+\" | \"-\" | \" \") /(.*)/ LF\n"
                "eof_line: \"*** End of File\" LF\n"
                "%import common.LF\n",
-    .flags = TOOL_WRITES | TOOL_FREE_FORM,
+    .flags = TOOL_WRITES | TOOL_FREE_FORM | TOOL_OWN_WORDS,
     .start = start,
 };

@@ -2,6 +2,7 @@
 #include "tool/registry.h"
 
 #include "base/alloc.h"
+#include "base/fence.h"
 #include "base/json.h"
 #include "base/redact.h"
 #include "io/loop.h"
@@ -88,6 +89,26 @@ bool tool_set_is_parallel_safe(const struct tool_set *set, const char *name)
     const struct tool *tool = find(set, name);
 
     return tool == NULL || (tool->flags & TOOL_PARALLEL) != 0;
+}
+
+void tool_append_for_model(struct buf *out, const struct tool_set *set, const char *name, const char *output, size_t n)
+{
+    static const char mark[] = "\nOutput:\n";
+    const struct tool *tool = find(set, name);
+    const char *body;
+
+    if (tool == NULL || (tool->flags & TOOL_OWN_WORDS) != 0) {
+        buf_append(out, output, n);
+    } else if (tool == &tool_exec_command || tool == &tool_write_stdin || tool == &tool_shell) {
+        /* The first such line is ours; without one it is a message of ours (a patch applied, a refusal). */
+        body = n > 10 && memcmp(output, "Chunk ID: ", 10) == 0 ? memmem(output, n, mark, sizeof mark - 1) : NULL;
+        body = body == NULL ? output + n : body + sizeof mark - 1;
+        buf_append(out, output, (size_t)(body - output));
+        if (body < output + n)
+            fence_append(out, tool->name, body, n - (size_t)(body - output));
+    } else {
+        fence_append(out, tool->name, output, n);
+    }
 }
 
 /* --- One call ----------------------------------------------------------------------------------------------- */

@@ -15,6 +15,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+struct buf;
 struct loop;
 struct sandbox_policy;
 struct tool_call;
@@ -59,6 +60,10 @@ char *tool_set_wire_json(const struct tool_set *set, enum wire_api wire);
 
 /* May calls of tool NAME run beside each other? */
 bool tool_set_is_parallel_safe(const struct tool_set *set, const char *name);
+
+/* Appends OUTPUT of tool NAME as a model gets it: what comes from outside is marked as data with its source; the head that
+ * the engine writes before a command's output stays as it is. */
+void tool_append_for_model(struct buf *out, const struct tool_set *set, const char *name, const char *output, size_t n);
 
 struct tool_session *tool_session_create(struct loop *loop);
 void tool_session_destroy(struct tool_session *session); /* kills what runs; NULL is fine */

@@ -23,7 +23,7 @@ const struct tool tool_submit_result = {
                    "say why in `summary`.",
     .parameters = "{\"type\":\"object\",\"properties\":{\"status\":{\"type\":\"string\",\"enum\":[\"done\",\"blocked\"]},"
                   "\"summary\":{\"type\":\"string\"},\"notes\":{\"type\":\"string\"}},\"required\":[\"status\",\"summary\"]}",
-    .flags = TOOL_SUBMIT,
+    .flags = TOOL_SUBMIT | TOOL_OWN_WORDS,
     .start = start,
 };
 
@@ -37,6 +37,6 @@ const struct tool tool_submit_review = {
         "\"line\":{\"type\":\"integer\"},\"title\":{\"type\":\"string\"},\"detail\":{\"type\":\"string\"},"
         "\"fix\":{\"type\":\"string\"}},\"required\":[\"severity\",\"title\"]}}},\"required\":[\"verdict\",\"summary\","
         "\"findings\"]}",
-    .flags = TOOL_SUBMIT,
+    .flags = TOOL_SUBMIT | TOOL_OWN_WORDS,
     .start = start,
 };

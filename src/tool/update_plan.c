@@ -41,6 +41,6 @@ const struct tool tool_update_plan = {
                   "\"items\":{\"type\":\"object\",\"properties\":{\"step\":{\"type\":\"string\"},\"status\":{\"type\":\"string\","
                   "\"enum\":[\"pending\",\"in_progress\",\"completed\"]}},\"required\":[\"step\",\"status\"]}}},"
                   "\"required\":[\"plan\"]}",
-    .flags = TOOL_PARALLEL,
+    .flags = TOOL_PARALLEL | TOOL_OWN_WORDS,
     .start = start,
 };

@@ -79,6 +79,6 @@ const struct tool tool_view_image = {
     .name = "view_image",
     .description = "Shows you an image file of the working directory.",
     .parameters = "{\"type\":\"object\",\"properties\":{\"path\":{\"type\":\"string\"}},\"required\":[\"path\"]}",
-    .flags = TOOL_PARALLEL,
+    .flags = TOOL_PARALLEL | TOOL_OWN_WORDS,
     .start = start,
 };

@@ -238,7 +238,7 @@ static void agents_md_joins_from_global_to_working_directory(void **state)
     str_list_add(&paths, "src/deep/a.c");
     str_list_add(&paths, "src/**/x");
     str_list_add(&paths, "../outside/y");
-    agents_md_load_for_paths(c, f->project, &paths, &text, &sources);
+    agents_md_load_for_paths(c, f->project, &paths, &text, &text, &sources);
     assert_int_equal(sources.len, 4);
     assert_true(str_ends_with(sources.items[3], "src/deep/AGENTS.md"));
     assert_null(strstr(buf_cstr(&text), "other"));
