@@ -207,6 +207,7 @@ static void ask_permission(struct acp_client *c, struct jsonrpc_call *call, cons
         look_at_path(c, each, &permission);
     json_array_foreach(json_object_get(tool, "content"), i, each)
         look_at_path(c, each, &permission);
+    acp_updates_tool(c->updates, tool);
     allowed = c->options.decide(c->options.data, &permission, &reason);
     record_approval(c, &permission, allowed, reason);
     /* Without an option of the right kind the call is taken as cancelled: never as allowed. */

@@ -193,6 +193,8 @@ static void take_details(struct open_call *call, const json_t *update)
     const json_t *content = json_object_get(update, "content");
     const json_t *input = json_object_get(update, "rawInput");
     const json_t *output = json_object_get(update, "rawOutput");
+    /* Where agents put it that send no content. */
+    static const char *const outputs[] = {"aggregated_output", "output", "stdout"};
     const char *title = json_get_string(update, "title", NULL);
     const char *kind = json_get_string(update, "kind", NULL);
     size_t i;
@@ -218,6 +220,8 @@ static void take_details(struct open_call *call, const json_t *update)
         else if (strcmp(type, "diff") == 0)
             add_change(call, json_get_string(each, "path", NULL));
     }
+    for (size_t k = 0; k < sizeof outputs / sizeof outputs[0] && call->output.len == 0; k++)
+        add_output(call, json_get_string(output, outputs[k], ""));
     json_array_foreach(json_object_get(update, "locations"), i, each)
         if (changes_files(call))
             add_change(call, json_get_string(each, "path", NULL));
@@ -402,6 +406,11 @@ bool acp_updates_take(struct acp_updates *u, const json_t *update)
         if (strcmp(silent[i], kind) == 0)
             return true;
     return false;
+}
+
+void acp_updates_tool(struct acp_updates *u, const json_t *tool_call)
+{
+    (void)take_call(u, tool_call);
 }
 
 void acp_updates_begin(struct acp_updates *u)

@@ -28,6 +28,8 @@ void acp_updates_destroy(struct acp_updates *u);
 void acp_updates_begin(struct acp_updates *u);
 /* Takes the `update` member. False when it is of no known kind. */
 bool acp_updates_take(struct acp_updates *u, const json_t *update);
+/* The tool call that a permission request names: some agents tell of it there first. */
+void acp_updates_tool(struct acp_updates *u, const json_t *tool_call);
 /* The turn is over: open items are completed. */
 void acp_updates_end(struct acp_updates *u);
 

@@ -104,23 +104,25 @@ static void make_policy(struct program_box *box, const struct runner_config *rc,
     box->policy.nestable = box->kind == RUNNER_BOX_BOTH && !full;
 }
 
-int program_box_link(struct program_box *box, const char *from, const char *to, struct error *err)
+int program_box_bring(struct program_box *box, const char *from, const char *to, bool link, struct error *err)
 {
-    char *link = path_join(box->home, to);
-    char *folder = path_dirname(link);
+    char *target = path_join(box->home, to);
+    char *folder = path_dirname(target);
     int rc = 0;
 
     if (file_exists(from)) {
         rc = file_make_directories(folder, 0700, err);
-        if (rc == 0 && symlink(from, link) < 0 && errno != EEXIST)
-            rc = error_set_errno(err, "%s", link);
+        if (rc == 0 && !link && file_is_regular(from))
+            rc = file_copy(from, target, err);
+        else if (rc == 0 && symlink(from, target) < 0 && errno != EEXIST)
+            rc = error_set_errno(err, "%s", target);
     }
     free(folder);
-    free(link);
+    free(target);
     return rc;
 }
 
-static int link_home_files(struct program_box *box, const struct runner_config *rc, struct error *err)
+static int bring_home_files(struct program_box *box, const struct runner_config *rc, struct error *err)
 {
     int result = 0;
 
@@ -128,7 +130,7 @@ static int link_home_files(struct program_box *box, const struct runner_config *
         char *path = xasprintf("~/%s", rc->home_files.items[i]);
         char *from = path_expand_home(path);
 
-        result = program_box_link(box, from, rc->home_files.items[i], err);
+        result = program_box_bring(box, from, rc->home_files.items[i], str_list_has(&rc->writable_roots, from), err);
         free(from);
         free(path);
     }
@@ -145,7 +147,7 @@ int program_box_init(struct program_box *box, const struct runner_config *rc, en
     build_env(box, rc, extra_env);
     make_policy(box, rc, work);
     if (file_make_directories(box->home, 0700, err) < 0 || file_make_directories(tmp, 0700, err) < 0 ||
-        link_home_files(box, rc, err) < 0)
+        bring_home_files(box, rc, err) < 0)
         error_wrap(err, "the folder of runner %s", rc->name);
     else
         result = 0;

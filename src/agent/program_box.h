@@ -33,8 +33,9 @@ int program_box_init(struct program_box *box, const struct runner_config *rc, en
 void program_box_set_env(struct program_box *box, const char *name, const char *value);
 void program_box_allow_write(struct program_box *box, const char *path);
 
-/* Links FROM to home-relative or absolute TO, making the folders above. What is not there is skipped. */
-int program_box_link(struct program_box *box, const char *from, const char *to, struct error *err);
+/* Brings FROM to home-relative or absolute TO, making the folders above: a file is copied (a program that saves its
+ * settings writes the copy), a folder is linked, and so is a file with LINK. What is not there is skipped. */
+int program_box_bring(struct program_box *box, const char *from, const char *to, bool link, struct error *err);
 
 /* Appends the argv that runs ARGV in the box. */
 int program_box_wrap(const struct program_box *box, const struct str_list *argv, struct str_list *out, struct error *err);

@@ -1,7 +1,7 @@
 /* agent/runner_codex.c: carries a thread by the user's Codex CLI: a turn is one `codex exec --json`, the next turns of the
  * thread are `codex exec ... resume ID`.
  *
- * Codex gets a home folder of its own, in which the user's configuration (read-only) and sign-in are linked, so that what
+ * Codex gets a home folder of its own, in which the user's configuration is copied and sign-in linked, so that what
  * it keeps there (sessions, databases) is this thread's alone. The prompt goes in by standard input, which is then closed:
  * Codex waits on an open one. */
 #include "agent/carrier.h"
@@ -47,7 +47,7 @@ struct codex {
 
 /* --- Setting up ---------------------------------------------------------------------------------------------------- */
 
-/* The user's configuration and sign-in in Codex's private home. The sign-in is the real file: Codex renews its tokens in
+/* The user's configuration (a copy) and sign-in in Codex's private home. The sign-in is the real file: Codex renews its tokens in
  * place, and a copy would make the user's own void. */
 static int link_codex_home(struct program_box *box, const char *home, struct error *err)
 {
@@ -70,7 +70,7 @@ static int link_codex_home(struct program_box *box, const char *home, struct err
         to = path_join(home, names.items[i]);
         real = realpath(from, NULL);
         if (real != NULL)
-            rc = program_box_link(box, real, to, err);
+            rc = program_box_bring(box, real, to, is_sign_in, err);
         if (real != NULL && is_sign_in)
             program_box_allow_write(box, real);
         free(real);

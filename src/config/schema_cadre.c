@@ -79,7 +79,7 @@ static const struct schema_key keys[] = {
     {"runner.*.box", S, USER, "\"auto\"", "auto|both|cadre|own",
      "Its sandbox: its own nested in ours, ours alone, or its own alone; `auto` takes the tightest that holds.", NULL},
     {"runner.*.home_files", L, USER, NULL, NULL,
-     "Files and folders of your home folder that are linked into the private one it gets.", NULL},
+     "Files (copied) and folders (linked) of your home folder that the private one it gets holds.", NULL},
     {"runner.*.writable_roots", L, USER, NULL, NULL, "Further folders it may write to.", NULL},
     {"runner.*.auth_method", S, USER, NULL, NULL, "ACP: the way to authenticate; unset: only where it is asked for.",
      NULL},
