@@ -67,7 +67,7 @@ pid=$!
 wait_for "$SCRATCH/edit.out" 'until test' >/dev/null
 plan=$(ls -d "$XDG_STATE_HOME"/cadre/runs/*/worktrees/integration/plan.md | tail -n 1)
 cp "$plan" "$SCRATCH/stale.md"
-ok plan_add_finds_the_run "$CADRE" plan add "Add a file" --files added.txt --needs T2 --accept '`test -s added.txt`' --allow new-file
+ok plan_add_finds_the_run "$CADRE" plan add "Add a file" --files added.txt --needs T2 --accept '`test -s added.txt`' --allow mode-changed
 ok plan_drop_finds_the_run "$CADRE" plan drop T9
 EDITOR="sed -i 's/Mend mul/Mend mul by hand/'" "$CADRE" plan edit >"$SCRATCH/o" 2>&1
 ok plan_edit_joins_the_edit is "$?:$(grep -c 'by hand' "$plan")" "0:1"
