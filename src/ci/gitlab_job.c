@@ -553,7 +553,7 @@ void gitlab_job_add_steps(struct gitlab_reader *r, struct gitlab_job *j)
         add_take_step(r, j);
     append_lines(&b, before, 0);
     if (only_installs(buf_cstr(&b))) {
-        add_step(r, j, "before_script", buf_cstr(&b), before);
+        add_step(r, j, "before_script", buf_cstr(&b), before)->installs = true;
         buf_clear(&b);
     }
     append_lines(&b, script, 0);

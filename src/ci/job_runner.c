@@ -211,7 +211,7 @@ static int run_command(struct job_runner *r, struct frame *f, const struct workf
     (void)f;
     c->name = name;
     c->timeout_ms = minutes_ms(r, step->timeout_minutes);
-    c->is_dependency = plan_is_dependency_step(c->script, &is_system);
+    c->is_dependency = plan_is_dependency_step(c->script, &is_system) || step->installs;
     log_text(r, head, strlen(head));
     free(head);
     if (step_command_run(r, c, &o, err) < 0) {

@@ -227,7 +227,8 @@ static const struct plan_step_facts *step_facts(struct ci_plan *plan, const stru
         const struct workflow_step *step = &job->steps[i];
         plan->facts[i].name = step_name(plan, step);
         plan->facts[i].condition = early_condition(step->condition, workflow->is_literal, scope);
-        plan->facts[i].is_dependency = step->run != NULL && plan_is_dependency_step(step->run, &is_system);
+        plan->facts[i].is_dependency =
+            step->installs || (step->run != NULL && plan_is_dependency_step(step->run, &is_system));
     }
     return plan->facts;
 }

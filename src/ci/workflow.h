@@ -31,6 +31,7 @@ struct workflow_step {
     bool is_background;
     const char *satisfied_by; /* of built steps: the command only stands for something else, and for what */
     bool is_always;           /* of built steps: runs after a failure too, and never fails the job */
+    bool installs;            /* of built steps: what later steps need */
     bool is_after_failure;    /* of built steps: runs after a failure only */
 };
 
