@@ -232,6 +232,7 @@ static void check_all(struct doctor *d, struct cli_context *ctx, bool offline)
     printf("roles\n");
     doctor_check_roles(d);
     printf("programs\n");
+    doctor_check_runners(d, ctx->loop);
     doctor_check_programs(d);
     printf("model provider\n");
     check_provider(d, ctx->loop, offline);

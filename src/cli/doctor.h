@@ -4,9 +4,11 @@
 
 #include "base/str.h"
 
+#include <stdbool.h>
 #include <stddef.h>
 
 struct config;
+struct loop;
 struct role_registry;
 
 struct doctor {
@@ -28,6 +30,11 @@ void doctor_fail(struct doctor *d, int code, const char *next, const char *fmt, 
 /* doctor_config.c */
 void doctor_check_config(struct doctor *d);
 void doctor_check_roles(struct doctor *d);
-void doctor_check_programs(struct doctor *d); /* runners and MCP servers: are the commands there? */
+void doctor_check_programs(struct doctor *d); /* MCP servers: are the commands there? */
+/* Is NAME a program, by its path or in PATH? */
+bool doctor_has_program(const char *name);
+
+/* doctor_runners.c: the programs that carry roles: are they there, which version, in which box? Waits. */
+void doctor_check_runners(struct doctor *d, struct loop *loop);
 
 #endif

@@ -1,4 +1,4 @@
-/* cli/doctor_config.c: what `cadre doctor` says of configuration, roles, runners and MCP servers. */
+/* cli/doctor_config.c: what `cadre doctor` says of configuration, roles and MCP servers. */
 #include "cli/doctor.h"
 
 #include "base/alloc.h"
@@ -104,8 +104,7 @@ void doctor_check_roles(struct doctor *d)
     str_list_finish(&problems);
 }
 
-/* Is NAME a program, by its path or in PATH? */
-static bool has_program(const char *name)
+bool doctor_has_program(const char *name)
 {
     struct str_list folders = {0};
     const char *path = getenv("PATH");
@@ -123,45 +122,9 @@ static bool has_program(const char *name)
     return found;
 }
 
-/* The program of a [runner.NAME]; its own name where the table says none. */
-static const char *runner_program(const struct config *c, const char *name)
-{
-    const struct toml_value *command = toml_get(toml_get(config_table(c, "runner"), name), "command");
-
-    if (command != NULL && command->type == TOML_STRING)
-        return command->as.string.bytes;
-    if (command != NULL && command->type == TOML_ARRAY && command->as.array.len > 0 &&
-        command->as.array.items[0]->type == TOML_STRING)
-        return command->as.array.items[0]->as.string.bytes;
-    return name;
-}
-
-static void check_runners(struct doctor *d)
-{
-    struct str_list seen = {0};
-
-    for (size_t i = 0; i < role_registry_count(d->roles); i++) {
-        const struct role *role = role_registry_get(d->roles, role_registry_at(d->roles, i).name, NULL);
-        const char *program;
-
-        if (role == NULL || strcmp(role->runner, "native") == 0 || str_list_has(&seen, role->runner))
-            continue;
-        str_list_add(&seen, role->runner);
-        program = runner_program(d->config, role->runner);
-        if (has_program(program))
-            doctor_ok("runner %s: %s", role->runner, program);
-        else
-            doctor_fail(d, EXIT_USAGE, "install it, or set [runner] command in cadre.toml",
-                        "runner %s: there is no program \"%s\"", role->runner, program);
-    }
-    if (seen.len == 0)
-        doctor_ok("every role runs in cadre itself");
-    str_list_finish(&seen);
-}
-
 static void check_server(struct doctor *d, const struct mcp_config *server)
 {
-    if (server->command != NULL && !has_program(server->command))
+    if (server->command != NULL && !doctor_has_program(server->command))
         doctor_warn(d, "install it, or set enabled = false", "MCP server %s: there is no program \"%s\"",
                     server->id, server->command);
     else
@@ -178,7 +141,6 @@ void doctor_check_programs(struct doctor *d)
     struct mcp_config_list servers = {0};
     struct error err = {0};
 
-    check_runners(d);
     if (mcp_config_for_role(&servers, d->config, NULL, &err) < 0)
         doctor_fail(d, EXIT_USAGE, NULL, "%s", err.text);
     for (size_t i = 0; i < servers.len; i++)

@@ -55,6 +55,21 @@ no_runner() {
 }
 ok a_runner_without_its_program_is_a_failure no_runner
 
+runner_version() {
+    mkdir -p "$SCRATCH/bin"
+    printf '#!/bin/sh\necho "agent 1.2.3"; echo more\n' >"$SCRATCH/bin/good-agent"
+    chmod +x "$SCRATCH/bin/good-agent"
+    printf '[roles.implementer]\nrunner = "good"\n[roles.reviewer]\nrunner = "loose"\n[runner.good]\ncommand = ["%s", "acp"]\nenv_vars = ["NO_SUCH_KEY"]\n[runner.loose]\nprotocol = "codex"\ncommand = "%s"\nbox = "own"\n' \
+        "$SCRATCH/bin/good-agent" "$SCRATCH/bin/good-agent" >"$CODEX_HOME/cadre.toml"
+    doctor 0 && has "$SCRATCH/out" "runner good: $SCRATCH/bin/good-agent by acp, version: agent 1.2.3" &&
+        has "$SCRATCH/out" 'runner good: box "cadre"' && has "$SCRATCH/out" "runner good: NO_SUCH_KEY is not set" &&
+        has "$SCRATCH/out" 'runner loose: box "own": the program itself is not shut in'
+    local rc=$?
+    rm "$CODEX_HOME/cadre.toml"
+    return $rc
+}
+ok a_runner_has_its_version_and_its_box_named runner_version
+
 mcp_server() {
     { cat "$SCRATCH/good.toml"; printf '[mcp_servers.docs]\ncommand = "no-such-server"\nenv_vars = ["NO_SUCH_TOKEN"]\n'; } >"$CODEX_HOME/config.toml"
     doctor 0 && has "$SCRATCH/out" 'there is no program "no-such-server"' && has "$SCRATCH/out" "NO_SUCH_TOKEN is not set"
