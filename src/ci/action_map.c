@@ -17,19 +17,15 @@ static bool name_matches(const char *known, const char *name, size_t n)
     return k == n && strncasecmp(known, name, n) == 0;
 }
 
-void action_map_find(const char *uses, const struct str_list *user, struct action_mapping *mapping)
+void action_map_find(const char *uses, const struct action_mapping *user, size_t user_count,
+                     struct action_mapping *mapping)
 {
     size_t n = strcspn(uses, "@");
 
     memset(mapping, 0, sizeof *mapping);
-    for (size_t i = 0; user != NULL && i < user->len; i++) {
-        const char *equals = strchr(user->items[i], '=');
-        if (equals != NULL && (size_t)(equals - user->items[i]) == n &&
-            strncasecmp(user->items[i], uses, n) == 0) {
-            mapping->action = user->items[i];
-            mapping->kind = equals[1] != '\0' ? ACTION_COMMAND : ACTION_SATISFIED;
-            mapping->command = equals[1] != '\0' ? equals + 1 : NULL;
-            mapping->reason = "the mapping in cadre.toml";
+    for (size_t i = 0; i < user_count; i++) {
+        if (name_matches(user[i].action, uses, n)) {
+            *mapping = user[i];
             return;
         }
     }

@@ -28,9 +28,10 @@ struct action_mapping {
     const char *reason;        /* what stands for it, or why it cannot */
 };
 
-/* The mapping of USES ("actions/checkout@v4"); ACTION_UNKNOWN when there is none. USER entries
- * ("owner/name=command"; an empty command: satisfied) go first; then MAPPING->command points into them. */
-void action_map_find(const char *uses, const struct str_list *user, struct action_mapping *mapping);
+/* The mapping of USES ("actions/checkout@v4"); ACTION_UNKNOWN when there is none. The USER_COUNT rows of USER go
+ * first (NULL and 0: none). */
+void action_map_find(const char *uses, const struct action_mapping *user, size_t user_count,
+                     struct action_mapping *mapping);
 
 /* Does VERSION ("v20.11.1", "Python 3.11.2", "go1.22.1") satisfy WANTED ("20", "3.x", ">=1.20", "stable",
  * "lts", "latest", "20.x")? Empty or not a number: any will do. */

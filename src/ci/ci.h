@@ -18,6 +18,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+struct action_setting;
 struct buf;
 struct loop;
 struct ci_plan;
@@ -35,8 +36,10 @@ struct ci_options {
     const char *base_branch;          /* branch that a pull request aims at; NULL: the default branch */
     const char *tag;                  /* a push of a tag instead of a branch */
     const struct str_list *changed_paths; /* for path filters; NULL: unknown, every path filter holds */
-    const struct str_list *action_commands; /* user mappings "owner/name=shell command" ("" : satisfied) */
+    const struct action_setting *actions; /* the user's own mappings (cadre.toml [ci.actions]); first in line */
+    size_t action_count;
     const struct str_list *secrets;   /* "NAME=value"; all other secrets are empty */
+    const struct str_list *vars;      /* "NAME=value": the `vars` context */
     const struct str_list *inputs;    /* "name=value" for workflow_dispatch */
     const char *event_json;           /* the event's payload (github.event); NULL: made up from the above */
     const char *repository;           /* "owner/name"; NULL: "local/" + folder name */

@@ -170,7 +170,7 @@ json_t *github_contexts(const struct ci_options *o)
     set(github, "secret_source", "None");
     set(github, "token", "");
     json_object_set_new(contexts, "github", github);
-    json_object_set_new(contexts, "vars", json_object());
+    json_object_set_new(contexts, "vars", pairs(o->vars));
     json_object_set_new(contexts, "secrets", pairs(o->secrets));
     json_object_set_new(contexts, "inputs", pairs(o->inputs));
     free(owner);

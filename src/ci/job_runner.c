@@ -6,6 +6,7 @@
 #include "base/clock.h"
 #include "base/file.h"
 #include "base/path.h"
+#include "ci/action_steps.h"
 #include "ci/excerpt.h"
 #include "ci/gitlab.h"
 #include "ci/script_action.h"
@@ -67,7 +68,7 @@ static void refresh_contexts(struct job_runner *r, const struct frame *f, json_t
     json_object_set_new(github, "action_path", json_string(f->action_path != NULL ? f->action_path : ""));
 }
 
-static void log_text(struct job_runner *r, const char *text, size_t n)
+void job_runner_log(struct job_runner *r, const char *text, size_t n)
 {
     struct error err = {0};
 
@@ -101,7 +102,7 @@ static const char *defaults_text(const struct job_runner *r, const char *key)
 }
 
 /* Inputs as INPUT_NAME variables. */
-static void input_variables(json_t *env, const json_t *with)
+void job_runner_inputs(json_t *env, const json_t *with)
 {
     const char *key;
     json_t *value;
@@ -154,7 +155,7 @@ static bool expands_true(struct job_runner *r, const char *text)
     return is_true;
 }
 
-static void set_environment_verdict(struct job_runner *r, const char *reason)
+void job_runner_blame_environment(struct job_runner *r, const char *reason)
 {
     r->result->state = CI_ENVIRONMENT;
     free(r->result->reason);
@@ -181,7 +182,7 @@ static void set_failure(struct job_runner *r, const char *name, const struct ste
                                        name, r->job->job->image)
                        : is_system_install ? xasprintf("'%s' could not install with the system's package manager", name)
                                            : xasprintf("%s; then '%s' failed", r->lost_reason, name);
-        set_environment_verdict(r, reason);
+        job_runner_blame_environment(r, reason);
         free(reason);
     }
     str_trim(script);
@@ -200,28 +201,26 @@ static void set_failure(struct job_runner *r, const char *name, const struct ste
     free(script);
 }
 
-/* 1 passed, 0 failed, -1 stop. */
-static int run_command(struct job_runner *r, struct frame *f, const struct workflow_step *step,
-                       const char *name, struct step_command *c, struct error *err)
+int job_runner_command(struct job_runner *r, const struct workflow_step *step, const char *name, struct step_command *c,
+                       struct error *err)
 {
     struct step_outcome o;
     bool is_system = false, passed;
     char *head = xasprintf("== %s\n", name), *tail;
 
-    (void)f;
     c->name = name;
     c->timeout_ms = minutes_ms(r, step->timeout_minutes);
     c->is_dependency = plan_is_dependency_step(c->script, &is_system) || step->installs;
-    log_text(r, head, strlen(head));
+    job_runner_log(r, head, strlen(head));
     free(head);
     if (step_command_run(r, c, &o, err) < 0) {
         step_outcome_finish(&o);
         return -1;
     }
     passed = o.exit_code == 0 && !o.is_environment;
-    log_text(r, buf_cstr(&o.output), o.output.len);
+    job_runner_log(r, buf_cstr(&o.output), o.output.len);
     tail = xasprintf("== exit code %d%s\n", o.exit_code, o.timed_out ? " (timed out)" : "");
-    log_text(r, tail, strlen(tail));
+    job_runner_log(r, tail, strlen(tail));
     free(tail);
     r->result->steps_run++;
     if (!passed && !expands_true(r, step->continue_on_error))
@@ -252,7 +251,7 @@ static int run_script_step(struct job_runner *r, struct frame *f, const struct w
         r->result->steps_run--;
         r->result->steps_satisfied++;
     }
-    rc = run_command(r, f, step, name, &c, err);
+    rc = job_runner_command(r, step, name, &c, err);
 out:
     free(script);
     free(relative);
@@ -261,96 +260,26 @@ out:
     return rc;
 }
 
-static int run_setup(struct job_runner *r, struct frame *f, const struct workflow_step *step, const char *name,
-                     const struct action_mapping *m, json_t *with, json_t *outputs, struct error *err)
+static int run_remote_action(struct job_runner *r, const struct workflow_step *step, const char *name,
+                             const struct step_plan *sp, json_t *with, json_t *env, json_t *outputs, struct error *err)
 {
-    struct expr_value v = expr_from_json(m->version_input != NULL ? expr_member(with, m->version_input) : NULL);
-    char *wanted = expr_to_string(&v);
-    const char *flag = strcmp(m->tool, "go") == 0 ? "version" : strcmp(m->tool, "java") == 0 ? "-version" : "--version";
-    char *script = xasprintf("exec %s %s", m->tool, flag);
-    struct step_command c = {.name = name, .script = script, .cwd = r->tree_dir, .env = NULL, .outputs = outputs};
-    struct step_outcome o = {0};
-    int rc;
+    struct action_step a = {.runner = r, .step = step, .mapping = &sp->action, .name = name, .with = with, .env = env,
+                            .outputs = outputs};
 
-    (void)f, (void)step;
-    expr_value_finish(&v);
-    c.env = json_object();
-    rc = step_command_run(r, &c, &o, err);
-    if (rc == 0) {
-        char *reason = NULL;
-        if (o.exit_code != 0)
-            reason = xasprintf("%s is not installed%s%s", m->tool, *wanted != '\0' ? "; wanted: " : "", wanted);
-        else if (!action_version_satisfies(buf_cstr(&o.output), wanted))
-            reason = xasprintf("%s has version %.*s; wanted: %s", m->tool, (int)strcspn(buf_cstr(&o.output), "\n"),
-                               buf_cstr(&o.output), wanted);
-        if (reason != NULL && !expands_true(r, step->continue_on_error))
-            set_environment_verdict(r, reason);
-        else
-            r->result->steps_satisfied++;
-        rc = reason == NULL ? 1 : 0;
-        free(reason);
-    }
-    step_outcome_finish(&o);
-    json_decref(c.env);
-    free(script);
-    free(wanted);
-    return rc;
-}
-
-static int run_artifact(struct job_runner *r, struct frame *f, const struct workflow_step *step,
-                        const char *name, bool is_upload, json_t *with, json_t *outputs, struct error *err)
-{
-    static const char upload[] =
-        "shopt -s globstar nullglob dotglob\nmkdir -p \"$STORE\"\nn=$(printf '%s\\n' \"$INPUT_PATH\" | grep -c .)\n"
-        "printf '%s\\n' \"$INPUT_PATH\" | while IFS= read -r p; do\n  case $p in ''|'!'*) continue ;; esac\n"
-        "  IFS=; for f in $p; do\n    if [ -d \"$f\" ] && [ \"$n\" = 1 ]; then cp -a \"$f/.\" \"$STORE/\"\n"
-        "    elif [ \"$n\" = 1 ]; then cp -a \"$f\" \"$STORE/\"\n    else cp -a --parents \"$f\" \"$STORE/\"; fi\n"
-        "  done\ndone\n";
-    static const char download[] =
-        "if [ -n \"$INPUT_NAME\" ]; then\n  [ -d \"$STORE\" ] || { echo \"no artifact $INPUT_NAME\"; exit 1; }\n"
-        "  mkdir -p \"${INPUT_PATH:-.}\" && cp -a \"$STORE/.\" \"${INPUT_PATH:-.}/\"\n"
-        "else\n  mkdir -p \"${INPUT_PATH:-.}\" && cp -a \"$ROOT/.\" \"${INPUT_PATH:-.}/\"\nfi\n";
-    struct expr_value v = expr_from_json(json_object_get(with, "name"));
-    char *artifact = expr_to_string(&v), *store;
-    json_t *env = json_object();
-    struct step_command c = {.script = is_upload ? upload : download, .shell = "bash", .cwd = r->tree_dir,
-                             .env = env, .outputs = outputs, .writable = r->artifact_dir};
-    int rc;
-
-    expr_value_finish(&v);
-    for (char *p = artifact; *p != '\0'; p++)
-        *p = *p == '/' ? '_' : *p;
-    store = path_join(r->artifact_dir, *artifact == '\0' ? "artifact" : *artifact == '.' ? "_" : artifact);
-    input_variables(env, with);
-    json_object_set_new(env, "STORE", json_string(store));
-    json_object_set_new(env, "ROOT", json_string(r->artifact_dir));
-    rc = run_command(r, f, step, name, &c, err);
-    free(store);
-    free(artifact);
-    json_decref(env);
-    return rc;
-}
-
-static int run_remote_action(struct job_runner *r, struct frame *f, const struct workflow_step *step,
-                             const char *name, const struct step_plan *sp, json_t *with, json_t *env,
-                             json_t *outputs, struct error *err)
-{
     switch (sp->action.kind) {
     case ACTION_SETUP:
-        return run_setup(r, f, step, name, &sp->action, with, outputs, err);
+        return action_step_setup(&a, err);
     case ACTION_UPLOAD:
     case ACTION_DOWNLOAD:
-        return run_artifact(r, f, step, name, sp->action.kind == ACTION_UPLOAD, with, outputs, err);
+        return action_step_artifact(&a, sp->action.kind == ACTION_UPLOAD, err);
+    case ACTION_CACHE:
+        return action_step_cache(&a, err);
     case ACTION_COMMAND: {
         struct step_command c = {.script = sp->action.command, .shell = "sh", .cwd = r->tree_dir, .env = env,
                                  .outputs = outputs};
-        input_variables(env, with);
-        return run_command(r, f, step, name, &c, err);
+        job_runner_inputs(env, with);
+        return job_runner_command(r, step, name, &c, err);
     }
-    case ACTION_CACHE:
-        json_object_set_new(outputs, "cache-hit", json_string("")); /* nothing was restored */
-        r->result->steps_satisfied++;
-        return 1;
     default:
         r->result->steps_satisfied++;
         return 1;
@@ -408,7 +337,7 @@ static int run_composite(struct job_runner *r, struct frame *f, const struct wor
         struct step_command c = {.script = script, .shell = "bash", .cwd = r->tree_dir, .env = own, .outputs = outputs,
                                  .state = state};
         refresh_contexts(r, &inner, env);
-        rc = run_command(r, f, step, name, &c, err);
+        rc = job_runner_command(r, step, name, &c, err);
         script_action_add_post(r, action, name, path, own, state);
         free(script);
         json_decref(state);
@@ -459,13 +388,28 @@ static void skip_step(struct job_runner *r, const char *name, const struct step_
     char *log = xasprintf("== %s\n== skipped: %s\n", name, sp->reason);
 
     str_list_take(&r->result->skipped_steps, line);
-    log_text(r, log, strlen(log));
+    job_runner_log(r, log, strlen(log));
     free(log);
     r->result->steps_skipped++;
     if (sp->is_unknown && !r->lost_step) {
         r->lost_step = true;
         r->lost_reason = xasprintf("step '%s' is not mirrored (%s)", name, sp->reason);
     }
+}
+
+void job_runner_fail(struct job_runner *r, const char *name, const char *text)
+{
+    struct step_outcome o = {.exit_code = 1};
+    struct step_command c = {.script = "", .cwd = r->tree_dir};
+
+    buf_puts(&o.output, text);
+    set_failure(r, name, &c, &o, false);
+    step_outcome_finish(&o);
+}
+
+bool job_runner_forgives(struct job_runner *r, const struct workflow_step *step)
+{
+    return expands_true(r, step->continue_on_error);
 }
 
 /* A step that cannot even be evaluated fails the job. */
@@ -478,7 +422,7 @@ static int fail_step(struct job_runner *r, const char *name, struct error *err)
         return -1;
     buf_puts(&o.output, err->text);
     buf_putc(&o.output, '\n');
-    log_text(r, buf_cstr(&o.output), o.output.len);
+    job_runner_log(r, buf_cstr(&o.output), o.output.len);
     set_failure(r, name, &c, &o, false);
     step_outcome_finish(&o);
     error_clear(err);
@@ -532,7 +476,7 @@ static int run_step(struct job_runner *r, struct frame *f, const struct workflow
     else if (sp.composite != NULL)
         rc = run_composite(r, f, step, name, &sp, with, env, outputs, err);
     else
-        rc = run_remote_action(r, f, step, name, &sp, with, env, outputs, err);
+        rc = run_remote_action(r, step, name, &sp, with, env, outputs, err);
 evaluated:
     if (rc < 0)
         rc = fail_step(r, name, err);
@@ -577,7 +521,7 @@ static int run_posts(struct job_runner *r, struct frame *f, struct error *err)
         } else if (wanted) {
             struct step_command c = {.script = post->script, .shell = "bash", .cwd = r->tree_dir, .env = post->env,
                                      .outputs = outputs};
-            rc = run_command(r, f, &none, post->name, &c, err);
+            rc = job_runner_command(r, &none, post->name, &c, err);
             if (rc < 0)
                 rc = fail_step(r, post->name, err);
         }
@@ -655,6 +599,24 @@ static int write_event(struct job_runner *r, struct error *err)
     return rc;
 }
 
+/* Secrets never show in what steps print; of one with several lines each line counts. */
+static void mask_secrets(struct job_runner *r)
+{
+    const char *key;
+    json_t *value;
+
+    json_object_foreach(json_object_get(r->contexts, "secrets"), key, value) {
+        struct str_list lines = {0};
+        str_split(&lines, json_string_value(value) != NULL ? json_string_value(value) : "", '\n');
+        for (size_t i = 0; i < lines.len; i++) {
+            char *line = str_trim(lines.items[i]);
+            if (*line != '\0')
+                str_list_add(&r->masks, line);
+        }
+        str_list_finish(&lines);
+    }
+}
+
 int job_runner_run(struct job_runner *r, struct error *err)
 {
     struct frame f = {.steps = r->job->job->steps, .count = r->job->job->step_count, .step_results = json_object()};
@@ -668,12 +630,13 @@ int job_runner_run(struct job_runner *r, struct error *err)
     json_object_set_new(runner, "tool_cache", json_string(temp));
     r->deadline_ms = clock_monotonic_ms() + (timeout > 0 ? timeout : DEFAULT_TIMEOUT_MS);
     r->result->state = CI_PASSED;
+    mask_secrets(r);
     if (write_event(r, err) < 0)
         goto out;
     if (start_environment(r, err) < 0) {
         if (fail_step(r, "env", err) < 0)
             goto out;
-    } else if (run_frame(r, &f, err) < 0 || run_posts(r, &f, err) < 0) {
+    } else if (run_frame(r, &f, err) < 0 || action_steps_save_caches(r, err) < 0 || run_posts(r, &f, err) < 0) {
         goto out;
     }
     refresh_contexts(r, &f, NULL);
@@ -706,6 +669,10 @@ void job_runner_finish(struct job_runner *r)
     for (size_t i = 0; i < r->posts.len; i++)
         script_post_destroy(r->posts.items[i]);
     vec_finish(&r->posts);
+    for (size_t i = 0; i < r->cache_saves.len; i++)
+        cache_save_destroy(r->cache_saves.items[i]);
+    vec_finish(&r->cache_saves);
+    str_list_finish(&r->uploaded);
     str_list_finish(&r->path);
     str_list_finish(&r->masks);
     buf_free(&r->log);

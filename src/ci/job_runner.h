@@ -21,6 +21,8 @@ struct job_runner {
     json_t *env;
     struct str_list path, masks;
     struct vec posts; /* struct script_post *, owned: in the order of their steps */
+    struct vec cache_saves;   /* struct cache_save *, owned: due when the job has passed */
+    struct str_list uploaded; /* folders of the artifacts that this job made */
     struct scope_state state;
     struct buf log;
     unsigned counter;
@@ -32,5 +34,17 @@ struct job_runner {
 /* Runs the steps; waits. -1 only when the fiber was cancelled or the machine fails (no scratch folder). */
 int job_runner_run(struct job_runner *runner, struct error *err);
 void job_runner_finish(struct job_runner *runner);
+
+/* For what is done in place of actions (action_steps.h): */
+
+/* Runs a command as the step: log, counts and failure are the job's. 1 passed, 0 failed, -1 with ERR: stop. */
+struct step_command;
+int job_runner_command(struct job_runner *runner, const struct workflow_step *step, const char *name,
+                       struct step_command *command, struct error *err);
+void job_runner_log(struct job_runner *runner, const char *text, size_t n);
+void job_runner_fail(struct job_runner *runner, const char *step_name, const char *text);
+void job_runner_blame_environment(struct job_runner *runner, const char *reason);
+bool job_runner_forgives(struct job_runner *runner, const struct workflow_step *step); /* continue-on-error */
+void job_runner_inputs(json_t *env, const json_t *with); /* INPUT_NAME for each input */
 
 #endif

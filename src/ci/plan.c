@@ -10,6 +10,7 @@
 #include "ci/github_context.h"
 #include "ci/gitlab.h"
 #include "ci/plan_jobs.h"
+#include "config/run_settings.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -191,6 +192,30 @@ static void list_workflow_files(const char *root, struct str_list *files)
     free(folder);
 }
 
+/* The user's mappings, as rows like those of actions.h. */
+static void take_user_actions(struct ci_plan *plan, const struct ci_options *options)
+{
+    plan->user_actions = arena_alloc(&plan->arena, (options->action_count + 1) * sizeof *plan->user_actions);
+    for (size_t i = 0; i < options->action_count; i++) {
+        const struct action_setting *from = &options->actions[i];
+        struct action_mapping *to = &plan->user_actions[plan->user_action_count++];
+
+        *to = (struct action_mapping){.kind = ACTION_SATISFIED, .reason = "the mapping in cadre.toml"};
+        if (from->skip != NULL) {
+            to->kind = ACTION_SKIP;
+            to->reason = arena_strdup(&plan->arena, from->skip);
+        } else if (from->uses != NULL) {
+            action_map_find(from->uses, NULL, 0, to);
+        } else if (from->run != NULL) {
+            to->kind = ACTION_COMMAND;
+            to->command = arena_strdup(&plan->arena, from->run);
+        } else if (from->satisfied != NULL) {
+            to->reason = arena_strdup(&plan->arena, from->satisfied);
+        }
+        to->action = arena_strdup(&plan->arena, from->action);
+    }
+}
+
 struct ci_plan *ci_plan_create(const struct ci_options *options, struct error *err)
 {
     struct ci_plan *plan = xcalloc(1, sizeof *plan);
@@ -200,8 +225,7 @@ struct ci_plan *ci_plan_create(const struct ci_options *options, struct error *e
 
     plan->root = xstrdup(options->definition_dir);
     plan->job_filter = xstrdup(options->job);
-    if (options->action_commands != NULL)
-        str_list_copy(&plan->action_commands, options->action_commands);
+    take_user_actions(plan, options);
     plan->contexts = github_contexts(options);
     list_workflow_files(plan->root, &files);
 
@@ -244,7 +268,6 @@ void ci_plan_destroy(struct ci_plan *plan)
     vec_finish(&plan->workflows);
     vec_finish(&plan->called);
     vec_finish(&plan->actions);
-    str_list_finish(&plan->action_commands);
     json_decref(plan->contexts);
     map_finish(&plan->ids);
     arena_finish(&plan->arena);

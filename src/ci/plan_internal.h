@@ -35,7 +35,8 @@ struct ci_plan {
     struct vec actions;    /* struct action *, owned: composite ones of the repository */
     struct vec jobs;       /* struct plan_job * (arena), in order of their needs */
     json_t *contexts;      /* github, vars, secrets, inputs */
-    struct str_list action_commands;
+    struct action_mapping *user_actions; /* the arena's */
+    size_t user_action_count;
     struct map ids;        /* of the jobs */
     const struct workflow_job *facts_job; /* plan_jobs.c: the job that `facts` are of */
     struct plan_step_facts *facts;

@@ -153,7 +153,7 @@ static void plan_remote_action(struct ci_plan *plan, const struct workflow_step 
 {
     const char *repository = yaml_get_text(step->with, "repository");
 
-    action_map_find(step->uses, &plan->action_commands, &out->action);
+    action_map_find(step->uses, plan->user_actions, plan->user_action_count, &out->action);
     out->reason = out->action.reason;
     switch (out->action.kind) {
     case ACTION_CHECKOUT:

@@ -6,6 +6,7 @@
 #include "ci/ci.h"
 
 #include "base/alloc.h"
+#include "base/buf.h"
 #include "base/clock.h"
 #include "base/file.h"
 #include "base/path.h"
@@ -16,6 +17,7 @@
 #include "ci/tree_copy.h"
 #include "io/fiber.h"
 #include "io/loop.h"
+#include "io/process.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -217,6 +219,57 @@ static void take_outputs(struct node *node, const json_t *outputs)
     }
 }
 
+/* Copies FROM to TO without the shell's help. */
+static int copy_folder(struct run *run, const char *from, const char *to, struct error *err)
+{
+    const char *argv[] = {"cp", "-a", "--reflink=auto", "-T", "--", from, to, NULL};
+    struct process_run_options options = {.argv = argv, .merge_stderr = true, .timeout_ms = 600000};
+    struct process_result result = {0};
+    int rc = process_run(run->options->loop, &options, &result, err);
+
+    if (rc == 0 && result.exit.exit_code != 0)
+        rc = error_set(err, ERROR_IO, "%.300s", buf_cstr(&result.out));
+    process_result_finish(&result);
+    return rc;
+}
+
+/* The artifacts of a job whose result is kept are kept beside it: jobs that come later may need them. */
+static int keep_artifacts(struct run *run, const char *key, const struct str_list *folders, struct error *err)
+{
+    char *kept = xasprintf("%s/results/%s.artifacts", run->options->cache_dir, key);
+    int rc = folders->len > 0 ? file_make_directories(kept, 0700, err) : 0;
+
+    for (size_t i = 0; rc == 0 && i < folders->len; i++) {
+        const char *relative = folders->items[i] + strlen(run->artifact_dir) + 1;
+        char *to = path_join(kept, relative), *parent = path_dirname(to);
+        if (file_remove_tree(to, err) == 0 && file_make_directories(parent, 0700, err) == 0)
+            rc = copy_folder(run, folders->items[i], to, err);
+        else
+            rc = -1;
+        free(parent);
+        free(to);
+    }
+    free(kept);
+    if (rc < 0 && err->code != ERROR_CANCELLED)
+        error_clear(err); /* the result is not kept, that is all */
+    return rc;
+}
+
+static int bring_artifacts(struct run *run, const char *key, struct ci_job_result *result, struct error *err)
+{
+    char *kept = xasprintf("%s/results/%s.artifacts", run->options->cache_dir, key);
+    int rc = 0;
+
+    if (file_is_directory(kept))
+        rc = copy_folder(run, kept, run->artifact_dir, err);
+    if (rc < 0) {
+        result->from_cache = false;
+        error_clear(err);
+    }
+    free(kept);
+    return rc;
+}
+
 /* Runs one leg in its own copy of the tree. CONTEXTS is taken. */
 static int run_leg(struct node *node, struct ci_job_result *result, json_t *contexts, struct error *err)
 {
@@ -235,7 +288,8 @@ static int run_leg(struct node *node, struct ci_job_result *result, json_t *cont
 
     if (o->cache_dir != NULL && o->tree_id != NULL && !node->job->job->saves_artifacts) {
         key = cache_key(node->job, contexts, o->tree_id, o->env);
-        if (cache_load(o->cache_dir, key, result, &cached)) {
+        if (cache_load(o->cache_dir, key, result, &cached) &&
+            bring_artifacts(run, key, result, err) == 0) {
             take_outputs(node, cached);
             json_decref(cached);
             rc = 0;
@@ -256,7 +310,7 @@ static int run_leg(struct node *node, struct ci_job_result *result, json_t *cont
     slot_give(run);
     if (rc == 0) {
         take_outputs(node, runner.outputs);
-        if (key != NULL && result->state == CI_PASSED)
+        if (key != NULL && result->state == CI_PASSED && keep_artifacts(run, key, &runner.uploaded, err) == 0)
             cache_store(o->cache_dir, key, result, runner.outputs);
     }
     if (!o->keep_scratch) {

@@ -213,10 +213,15 @@ void step_commands_read(const char *output, size_t n, struct step_effects *effec
 
 void step_output_mask(struct buf *out, const char *text, size_t n, const struct str_list *masks)
 {
+    if (masks->len == 0) {
+        buf_append(out, text, n);
+        return;
+    }
+    buf_reserve(out, n);
     for (size_t i = 0; i < n;) {
         size_t hit = 0;
         for (size_t k = 0; k < masks->len; k++) {
-            size_t m = strlen(masks->items[k]);
+            size_t m = masks->items[k][0] == text[i] ? strlen(masks->items[k]) : 0;
             if (m > hit && m <= n - i && memcmp(text + i, masks->items[k], m) == 0)
                 hit = m;
         }

@@ -263,13 +263,25 @@ static int run_jobs(struct ci_cli *cli, const struct ci_plan *plan, const struct
     return code;
 }
 
+/* "NAME=variable" of [ci.secrets] become "NAME=value"; a variable that is not set leaves the secret empty. */
+static void read_secrets(const struct str_list *settings, struct str_list *secrets)
+{
+    for (size_t i = 0; i < settings->len; i++) {
+        const char *entry = settings->items[i], *equals = strchr(entry, '=');
+        const char *value = getenv(equals + 1);
+
+        if (value != NULL)
+            str_list_take(secrets, xasprintf("%.*s=%s", (int)(equals - entry), entry, value));
+    }
+}
+
 static int run_ci(struct cli_context *ctx, const struct cli_args *args)
 {
     const char *verb = args->positionals.len > 0 ? args->positionals.items[0] : "run";
     struct ci_cli cli = {.ctx = ctx, .args = args, .is_json = cli_flag(args, "json")};
     struct error err = {0};
     struct run_settings settings;
-    struct str_list paths = {0};
+    struct str_list paths = {0}, secrets = {0};
     struct config *config;
     struct ci_plan *plan;
     char *root, *branch, *sha;
@@ -286,6 +298,7 @@ static int run_ci(struct cli_context *ctx, const struct cli_args *args)
     root = path_current_directory();
     branch = git_line(ctx, "symbolic-ref", "--short", "HEAD");
     sha = git_line(ctx, "rev-parse", "-q", "HEAD");
+    read_secrets(&settings.ci_secrets, &secrets);
     if (cli_option(args, "base") != NULL)
         changed_paths(ctx, cli_option(args, "base"), &paths);
     struct ci_options options = {
@@ -293,6 +306,10 @@ static int run_ci(struct cli_context *ctx, const struct cli_args *args)
         .commands = &settings.ci_commands,
         .workflow = cli_option(args, "workflow"),
         .workflows = &settings.ci_workflows,
+        .actions = settings.ci_actions,
+        .action_count = settings.ci_action_count,
+        .secrets = &secrets,
+        .vars = &settings.ci_vars,
         .job = cli_option(args, "job"),
         .event = cli_option(args, "event") != NULL ? cli_option(args, "event") : settings.ci_event,
         .branch = branch,
@@ -315,6 +332,7 @@ static int run_ci(struct cli_context *ctx, const struct cli_args *args)
     }
     ci_plan_destroy(plan);
     str_list_finish(&paths);
+    str_list_finish(&secrets);
     free(root);
     free(branch);
     free(sha);

@@ -47,6 +47,34 @@ static void take_allowances(struct run_settings *s, const struct config *c)
     }
 }
 
+static void take_actions(struct run_settings *s, const struct toml_value *table)
+{
+    if (table == NULL || table->type != TOML_TABLE)
+        return;
+    s->ci_actions = xcalloc(table->as.table.len + 1, sizeof *s->ci_actions);
+    for (size_t i = 0; i < table->as.table.len; i++) {
+        const struct toml_member *member = &table->as.table.members[i];
+        struct action_setting *a = &s->ci_actions[s->ci_action_count++];
+
+        a->action = xstrdup(member->key);
+        a->run = xstrdup(toml_string(member->value, "run", NULL));
+        a->uses = xstrdup(toml_string(member->value, "uses", NULL));
+        a->satisfied = xstrdup(toml_string(member->value, "satisfied", NULL));
+        a->skip = xstrdup(toml_string(member->value, "skip", NULL));
+    }
+}
+
+/* The strings of a table as "NAME=value". */
+static void take_pairs(struct str_list *list, const struct toml_value *table)
+{
+    for (size_t i = 0; table != NULL && table->type == TOML_TABLE && i < table->as.table.len; i++) {
+        const struct toml_member *member = &table->as.table.members[i];
+
+        if (member->value->type == TOML_STRING)
+            str_list_take(list, xasprintf("%s=%s", member->key, member->value->as.string.bytes));
+    }
+}
+
 static void take_agents(struct agent_settings *a, const struct config *c)
 {
     a->max_threads = small(c, "agents.max_threads", 1, 100000);
@@ -87,6 +115,9 @@ void run_settings_init(struct run_settings *s, const struct config *c)
 
     config_list(c, "ci.commands", &s->ci_commands);
     config_list(c, "ci.workflows", &s->ci_workflows);
+    take_actions(s, config_value(c, "ci.actions"));
+    take_pairs(&s->ci_secrets, config_value(c, "ci.secrets"));
+    take_pairs(&s->ci_vars, config_value(c, "ci.vars"));
     s->ci_event = text(c, "ci.event");
     s->ci_timeout_seconds = bounded(c, "ci.timeout_seconds", 1, INT32_MAX);
     s->ci_retries = small(c, "ci.retries", 0, 100);
@@ -127,6 +158,16 @@ void run_settings_finish(struct run_settings *s)
     free(s->agents.default_reasoning_effort);
     str_list_finish(&s->ci_commands);
     str_list_finish(&s->ci_workflows);
+    for (size_t i = 0; i < s->ci_action_count; i++) {
+        free(s->ci_actions[i].action);
+        free(s->ci_actions[i].run);
+        free(s->ci_actions[i].uses);
+        free(s->ci_actions[i].satisfied);
+        free(s->ci_actions[i].skip);
+    }
+    free(s->ci_actions);
+    str_list_finish(&s->ci_secrets);
+    str_list_finish(&s->ci_vars);
     free(s->ci_event);
     free(s->merge_target);
     str_list_finish(&s->shared_files);

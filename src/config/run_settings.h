@@ -28,6 +28,15 @@ struct gate_allowance {
     struct str_list paths; /* globs; empty: everywhere */
 };
 
+/* [ci.actions."owner/name"]: what stands for an action on this machine. One of the four is set. */
+struct action_setting {
+    char *action;
+    char *run;       /* shell command */
+    char *uses;      /* another action */
+    char *satisfied; /* why nothing has to be done */
+    char *skip;      /* why it is skipped */
+};
+
 struct run_settings {
     struct agent_settings agents;
 
@@ -52,6 +61,10 @@ struct run_settings {
 
     struct str_list ci_commands;  /* explicit; empty: workflows, else detection */
     struct str_list ci_workflows; /* file names or paths; empty: all that match */
+    struct action_setting *ci_actions;
+    size_t ci_action_count;
+    struct str_list ci_secrets; /* "NAME=variable of the environment to read" */
+    struct str_list ci_vars;    /* "NAME=value" */
     char *ci_event;
     int64_t ci_timeout_seconds; /* of a job without its own */
     int ci_retries;             /* re-runs to tell flaky from broken */

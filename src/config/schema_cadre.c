@@ -41,7 +41,11 @@ static const struct schema_key keys[] = {
     {"ci.retries", I, C, "1", NULL, "Re-runs of a red step, to tell flaky from broken.", NULL},
     {"ci.network", B, C, "false", NULL, "Network for test steps.", NULL},
     {"ci.jobs", I, C, "0", NULL, "Jobs at once; 0 is one a processor.", NULL},
-    {"ci.actions.**", SCHEMA_ANY, C, NULL, NULL, "Local equivalents of actions, by `owner/name`.", NULL},
+    {"ci.actions.*.run", S, C, NULL, NULL,
+     "`[ci.actions.\"owner/name\"]`: the shell command that stands for the action; inputs are `INPUT_NAME`.", NULL},
+    {"ci.actions.*.uses", S, C, NULL, NULL, "The action whose local equivalent stands for it.", NULL},
+    {"ci.actions.*.satisfied", S, C, NULL, NULL, "Why nothing has to be done for it here.", NULL},
+    {"ci.actions.*.skip", S, C, NULL, NULL, "Why it is skipped.", NULL},
     {"ci.secrets.*", S, USER, NULL, NULL, "`secrets` of the workflows: the variable to read.", NULL},
     {"ci.vars.*", S, C, NULL, NULL, "`vars` of the workflows.", NULL},
 

@@ -321,6 +321,9 @@ static int run_mirror(struct run *run, const char *dir, const char *tree, const 
         .definition_dir = definition,
         .commands = &s->ci_commands,
         .workflows = &s->ci_workflows,
+        .actions = s->ci_actions,
+        .action_count = s->ci_action_count,
+        .vars = &s->ci_vars,
         .event = s->ci_event,
         .branch = run->target,
     };
