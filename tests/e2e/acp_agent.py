@@ -240,6 +240,14 @@ def main():
                 updates(cwd)
                 say(json.dumps(everything(cwd)), messageId="m3")
                 result["usage"] = {"inputTokens": 60, "cachedReadTokens": 40, "outputTokens": 10, "totalTokens": 110}
+            elif mode in ("work", "spend"):  # mends the file of its task by way of its client
+                text = params["prompt"][0]["text"]
+                name = "add" if "# Task T1:" in text else "mul"
+                say(json.dumps({"status": "done", "summary": write(f"{cwd}/{name}.txt", "right\n")}))
+                spent = 100000 if mode == "spend" else 1000
+                result["usage"] = {"inputTokens": spent, "outputTokens": 100, "totalTokens": spent + 100}
+            elif mode == "chatter":
+                say("I am done, I think.")
             elif mode == "refuse":
                 result["stopReason"] = "refusal"
             elif mode == "strange_stop":
