@@ -65,6 +65,7 @@ struct ci_plan_step {
     const char *condition; /* its `if`, or NULL */
     enum ci_step_kind kind;
     bool is_dependency; /* installs what later steps need: may want the network, worth caching */
+    bool needs_network; /* for another reason: it calls curl, git clone, docker pull ... */
     int line;           /* in the definition's file, 0 if none */
 };
 
@@ -93,6 +94,18 @@ const char *ci_source_name(enum ci_source source); /* "commands", "github", "git
 size_t ci_plan_job_count(const struct ci_plan *plan);
 const struct ci_plan_job *ci_plan_job(const struct ci_plan *plan, size_t index);
 
+/* Variables that every command gets, so that time, locale, parallelism and seeds are the same everywhere; what the
+ * definition sets itself wins. Ended by a NULL name. */
+struct ci_variable {
+    const char *name, *value;
+};
+const struct ci_variable *ci_fixed_environment(void);
+
+/* For people to copy: the job's variables as "export NAME=value" lines, and the step's commands with what is known
+ * before the run filled in (nothing for a step that is no command). Expressions over what only the run knows stay. */
+void ci_plan_exports(const struct ci_plan *plan, size_t job, struct buf *out);
+void ci_plan_script(const struct ci_plan *plan, size_t job, size_t step, struct buf *out);
+
 /* Number of steps of all jobs that run, are satisfied and are skipped (steps of skipped jobs are skipped). */
 struct ci_share {
     size_t run, satisfied, skipped;
@@ -109,7 +122,9 @@ struct ci_command {
     const char *tree_dir;    /* the tree under test (a copy, unless in place): must be writable */
     const char *scratch_dir; /* RUNNER_TEMP and the step's files are below it: must be writable */
     const struct str_list *argv;
-    bool is_dependency; /* an install step: wants the network; all others do without unless the job needs it */
+    bool is_dependency; /* an install step: wants the network; all others do without unless they need it */
+    bool needs_network; /* calls a program that is there to reach others (curl, git clone, docker pull ...) */
+    bool needs_privileges; /* calls sudo: cannot run where privileges are given up */
 };
 
 enum ci_state {

@@ -96,6 +96,9 @@ struct workflow *plan_called_workflow(struct ci_plan *plan, const char *uses, st
 /* Drops what plan_jobs.c keeps while it lays jobs out. */
 void plan_forget_facts(struct ci_plan *plan);
 
+/* Does the script call a program that is there to reach other machines? */
+bool plan_needs_network(const char *script);
+
 /* Does the script install what later steps need? *IS_SYSTEM: by the system's package manager. */
 bool plan_is_dependency_step(const char *script, bool *is_system);
 

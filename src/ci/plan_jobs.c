@@ -209,7 +209,7 @@ static const char *step_name(struct ci_plan *plan, const struct workflow_step *s
 struct plan_step_facts {
     struct expr *condition; /* owned; NULL when it is not known before the run */
     const char *name;       /* the arena's, or the workflow's */
-    bool is_dependency;
+    bool is_dependency, needs_network;
 };
 
 static const struct plan_step_facts *step_facts(struct ci_plan *plan, const struct workflow *workflow,
@@ -227,6 +227,7 @@ static const struct plan_step_facts *step_facts(struct ci_plan *plan, const stru
         const struct workflow_step *step = &job->steps[i];
         plan->facts[i].name = step_name(plan, step);
         plan->facts[i].condition = early_condition(step->condition, workflow->is_literal, scope);
+        plan->facts[i].needs_network = plan_needs_network(step->run);
         plan->facts[i].is_dependency =
             step->installs || (step->run != NULL && plan_is_dependency_step(step->run, &is_system));
     }
@@ -305,6 +306,7 @@ static void plan_job_steps(struct ci_plan *plan, struct plan_job *pj, json_t *co
         out->condition = step->condition;
         out->line = step->line;
         out->is_dependency = facts[i].is_dependency;
+        out->needs_network = facts[i].needs_network;
         if (pj->pub.reason != NULL) {
             out->kind = is_unwanted ? CI_STEP_UNWANTED : CI_STEP_SKIPPED;
             out->reason = pj->pub.reason;

@@ -68,6 +68,40 @@ bool plan_is_dependency_step(const char *script, bool *is_system)
     return found;
 }
 
+/* Is WORD in the script, as a command's first words: at a line's start or after ; & | ( ` or $( ? */
+static bool calls(const char *script, const char *word)
+{
+    size_t n = strlen(word);
+
+    for (const char *p = script; (p = strstr(p, word)) != NULL; p += n) {
+        const char *before = p;
+        if (p[n] != ' ' && p[n] != '\n' && p[n] != '\0')
+            continue;
+        while (before > script && (before[-1] == ' ' || before[-1] == '\t'))
+            before--;
+        if (before == script || strchr("\n;&|(`{!", before[-1]) != NULL)
+            return true;
+        if (before - script >= 4 && (strncmp(before - 4, "sudo", 4) == 0 || strncmp(before - 4, "then", 4) == 0))
+            return true;
+    }
+    return false;
+}
+
+bool plan_needs_network(const char *script)
+{
+    static const char *const commands[] = {
+        "curl", "wget", "ssh", "scp", "rsync", "gh", "npx", "ping", "git clone", "git fetch", "git pull", "git push",
+        "git ls-remote", "docker pull", "docker push", "docker run", "docker build", "docker login", "docker compose",
+        "docker-compose", "podman pull", "podman run", "go get", "pip download", "npm publish", "npm audit", "pnpm dlx",
+        "yarn dlx", "cargo publish", "cargo audit", "twine", "helm", "kubectl", "aws", "gcloud", "az"};
+
+    for (size_t i = 0; script != NULL && i < sizeof commands / sizeof *commands; i++) {
+        if (calls(script, commands[i]))
+            return true;
+    }
+    return false;
+}
+
 /* From the definition; what is not there may have been made in the job's TREE by an earlier step. */
 static struct action *load_action_from(struct ci_plan *plan, const char *root, bool is_tree, const char *uses,
                                        struct step_plan *out)

@@ -47,6 +47,8 @@ void report_plan_json(struct buf *out, const struct ci_plan *plan)
     jw_array_begin(&w);
     for (size_t i = 0; i < ci_plan_job_count(plan); i++) {
         const struct ci_plan_job *job = ci_plan_job(plan, i);
+        struct buf text = BUF_INIT;
+
         jw_object_begin(&w);
         jw_pair_string(&w, "id", job->id);
         jw_pair_string(&w, "name", job->name);
@@ -57,6 +59,9 @@ void report_plan_json(struct buf *out, const struct ci_plan *plan)
         jw_pair_string(&w, "reason", job->reason);
         jw_pair_string(&w, "note", job->note);
         list(&w, "needs", &job->needs);
+        if (job->reason == NULL)
+            ci_plan_exports(plan, i, &text);
+        jw_pair_string(&w, "exports", buf_cstr(&text));
         jw_key(&w, "steps");
         jw_array_begin(&w);
         for (size_t k = 0; k < job->step_count; k++) {
@@ -65,15 +70,21 @@ void report_plan_json(struct buf *out, const struct ci_plan *plan)
             jw_pair_string(&w, "name", step->name);
             jw_pair_string(&w, "kind", kind_name(step->kind));
             jw_pair_string(&w, "command", step->command);
+            buf_clear(&text);
+            if (job->reason == NULL)
+                ci_plan_script(plan, i, k, &text);
+            jw_pair_string(&w, "script", text.len > 0 ? buf_cstr(&text) : NULL);
             jw_pair_string(&w, "uses", step->uses);
             jw_pair_string(&w, "if", step->condition);
             jw_pair_string(&w, "reason", step->reason);
             jw_pair_bool(&w, "dependency", step->is_dependency);
+            jw_pair_bool(&w, "network", step->is_dependency || step->needs_network);
             jw_pair_int(&w, "line", step->line);
             jw_object_end(&w);
         }
         jw_array_end(&w);
         jw_object_end(&w);
+        buf_free(&text);
     }
     jw_array_end(&w);
     jw_object_end(&w);

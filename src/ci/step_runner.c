@@ -99,14 +99,9 @@ static json_t *build_environment(const struct job_runner *r, const struct step_c
             set(env, key, *e + strlen(key) + 1);
         free(key);
     }
-    /* The same everywhere: time zone, locale, terminal, seeds. */
-    set(env, "CI", "true");
-    set(env, "TZ", "UTC");
-    set(env, "LANG", "C.UTF-8");
-    set(env, "LC_ALL", "C.UTF-8");
-    set(env, "TERM", "dumb");
-    set(env, "PYTHONHASHSEED", "0");
-    set(env, "CI_SEED", "1");
+    /* The same everywhere: time, locale, parallelism, seeds. */
+    for (const struct ci_variable *v = ci_fixed_environment(); v->name != NULL; v++)
+        set(env, v->name, v->value);
     if (!r->job->workflow->is_literal) {
         set(env, "GITHUB_ACTIONS", "true");
         github_variables(r, env);
@@ -284,7 +279,9 @@ int step_command_run(struct job_runner *r, const struct step_command *c, struct 
         struct ci_command command = {.job_id = r->result->id, .step_name = c->name, .cwd = c->cwd,
                                      .tree_dir = r->tree_dir,
                                      .scratch_dir = c->writable != NULL ? c->writable : r->scratch_dir,
-                                     .argv = &plain, .is_dependency = c->is_dependency};
+                                     .argv = &plain, .is_dependency = c->is_dependency,
+                                     .needs_network = plan_needs_network(c->script),
+                                     .needs_privileges = strstr(c->script, "sudo ") != NULL};
         if (r->options->wrap(r->options->data, &command, &wrapped, err) < 0)
             goto out;
     } else {

@@ -118,6 +118,49 @@ char *template_expand_text(const char *text, const struct expr_scope *scope, str
     return result;
 }
 
+static bool is_known_early(const struct expr *expr, const char *text)
+{
+    static const char *const later[] = {"steps", "needs", "job", "jobs"};
+
+    if (expr_has_status_function(expr) || strcasestr(text, "hashFiles") != NULL)
+        return false;
+    for (size_t i = 0; i < sizeof later / sizeof *later; i++) {
+        if (expr_uses_context(expr, later[i]))
+            return false;
+    }
+    return true;
+}
+
+char *template_expand_known(const char *text, const struct expr_scope *scope)
+{
+    struct buf b = BUF_INIT;
+    struct span span;
+    const char *p = text;
+
+    while (next_span(p, &span) > 0) {
+        char *inner = span_expression(&span), *part = NULL;
+        struct error err = {0};
+        struct expr_value value;
+        struct expr *expr = expr_parse(inner, scope, &err);
+
+        if (expr != NULL && is_known_early(expr, inner) && expr_evaluate(expr, scope, &value, &err) == 0) {
+            part = expr_to_string(&value);
+            expr_value_finish(&value);
+        }
+        buf_append(&b, p, (size_t)(span.start - p));
+        if (part != NULL)
+            buf_puts(&b, part);
+        else
+            buf_append(&b, span.start, (size_t)(span.end - span.start));
+        free(part);
+        free(inner);
+        expr_destroy(expr);
+        p = span.end;
+    }
+    buf_puts(&b, p);
+    return buf_take(&b);
+}
+
 static json_t *expand_scalar(const struct yaml_node *node, const struct expr_scope *scope, const char *file,
                              struct error *err)
 {

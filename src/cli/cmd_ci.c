@@ -12,6 +12,8 @@
 #include "config/config.h"
 #include "config/run_settings.h"
 #include "io/process.h"
+#include "sandbox/exec_helper.h"
+#include "sandbox/policy.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -26,6 +28,7 @@ static const struct option_spec ci_options[] = {
     {"all", 0, NULL, "list workflows that do not run for the event too", false},
     {"in-place", 0, NULL, "run in this folder instead of in a copy for each job", false},
     {"no-cache", 0, NULL, "run jobs that passed for this very tree again", false},
+    {"network", 0, NULL, "test steps may reach the network too", false},
     {"parallel", 0, "N", "jobs at once (default: number of cores)", false},
     {"json", 0, NULL, "JSON, one object a line (docs/ci.md)", false},
     {"junit", 0, "FILE", "write a JUnit XML report", false},
@@ -101,39 +104,64 @@ static void print_job_head(const struct ci_plan_job *job)
     buf_free(&b);
 }
 
+static void print_block(const struct buf *text)
+{
+    struct buf b = BUF_INIT;
+
+    utf8_append_printable(&b, buf_cstr(text), text->len, true);
+    fputs(buf_cstr(&b), stdout);
+    buf_free(&b);
+}
+
+static void print_step(const struct ci_plan *plan, size_t job, size_t index)
+{
+    const struct ci_plan_step *step = &ci_plan_job(plan, job)->steps[index];
+    struct buf b = BUF_INIT;
+
+    ci_plan_script(plan, job, index, &b);
+    if (b.len > 0) {
+        /* A step without a name is called by its command. */
+        if (step->is_dependency || strncmp(step->command, step->name, strlen(step->name)) != 0)
+            print_text(stdout, step->is_dependency ? "# installs: " : "# ", step->name);
+        if (step->condition != NULL)
+            print_text(stdout, "# if: ", step->condition);
+        print_block(&b);
+    } else {
+        buf_printf(&b, "# %s: %s%s%s",
+                   step->kind == CI_STEP_RUN         ? "runs the action"
+                   : step->kind == CI_STEP_SATISFIED ? "satisfied"
+                   : step->kind == CI_STEP_SKIPPED   ? "skipped"
+                                                     : "not for this event",
+                   step->name, step->reason != NULL ? ": " : "", step->reason != NULL ? step->reason : "");
+        print_text(stdout, "", buf_cstr(&b));
+    }
+    buf_free(&b);
+}
+
 /* The commands in order, as a person can copy them; what is not run is a comment. */
 static void print_plan_text(const struct ci_plan *plan)
 {
     struct ci_share share = ci_plan_share(plan);
     size_t mirrored = share.run + share.satisfied, all = mirrored + share.skipped;
 
+    if (ci_plan_job_count(plan) > 0) {
+        fputs("export", stdout);
+        for (const struct ci_variable *v = ci_fixed_environment(); v->name != NULL; v++)
+            printf(" %s=%s", v->name, v->value);
+        fputs("\n\n", stdout);
+    }
     for (size_t i = 0; i < ci_plan_job_count(plan); i++) {
         const struct ci_plan_job *job = ci_plan_job(plan, i);
-        fputs("# ", stdout);
+        struct buf b = BUF_INIT;
+
+        fputs("# == ", stdout);
         print_job_head(job);
-        for (size_t k = 0; job->reason == NULL && k < job->step_count; k++) {
-            const struct ci_plan_step *step = &job->steps[k];
-            if (step->kind == CI_STEP_RUN && step->command != NULL) {
-                struct buf b = BUF_INIT;
-                utf8_append_printable(&b, step->command, strlen(step->command), true);
-                while (b.len > 0 && b.data[b.len - 1] == '\n')
-                    buf_truncate(&b, b.len - 1);
-                if (step->is_dependency)
-                    puts("# installs dependencies:");
-                if (step->condition != NULL)
-                    print_text(stdout, "# if ", step->condition);
-                puts(buf_cstr(&b));
-                buf_free(&b);
-            } else {
-                printf("# %s: ", step->kind == CI_STEP_RUN         ? "runs"
-                                 : step->kind == CI_STEP_SATISFIED ? "satisfied"
-                                 : step->kind == CI_STEP_SKIPPED   ? "skipped"
-                                                                   : "not for this event");
-                print_text(stdout, step->name, step->reason != NULL ? " -- " : "");
-                if (step->reason != NULL)
-                    print_text(stdout, "#   ", step->reason);
-            }
-        }
+        if (job->reason == NULL)
+            ci_plan_exports(plan, i, &b);
+        print_block(&b);
+        buf_free(&b);
+        for (size_t k = 0; job->reason == NULL && k < job->step_count; k++)
+            print_step(plan, i, k);
         putchar('\n');
     }
     if (all > 0)
@@ -157,6 +185,40 @@ static int show_plan(const struct ci_cli *cli, const struct ci_plan *plan, bool 
         print_plan_text(plan);
     }
     return EXIT_DONE;
+}
+
+/* Steps that do not install and do not call a program that is there to reach others do without the network; files
+ * are not shut in: these are the user's own commands. */
+static int without_network(void *data, const struct ci_command *command, struct str_list *out, struct error *err)
+{
+    struct sandbox_policy policy;
+    int rc;
+
+    (void)data;
+    if (command->is_dependency || command->needs_network || command->needs_privileges) {
+        str_list_copy(out, command->argv);
+        return 0;
+    }
+    sandbox_policy_init(&policy, SANDBOX_WORKSPACE_WRITE, "/");
+    policy.loopback = true;
+    rc = sandbox_wrap(&policy, (const char *const *)command->argv->items, out, err);
+    sandbox_policy_finish(&policy);
+    return rc;
+}
+
+/* A private loopback takes a namespace; where there is none the network stays on, and that is said. */
+static bool can_cut_network(const struct ci_cli *cli, const struct run_settings *settings)
+{
+    struct sandbox_probe probe;
+
+    if (cli_flag(cli->args, "network") || settings->ci_network)
+        return false;
+    sandbox_probe(&probe);
+    if (probe.has_namespaces && probe.landlock_abi > 0 && probe.has_seccomp)
+        return true;
+    if (!cli->ctx->quiet)
+        fprintf(stderr, "cadre: test steps keep the network: this machine gives no private one (cadre sandbox --explain)\n");
+    return false;
 }
 
 static void on_job_started(void *data, const char *id, const char *name)
@@ -247,6 +309,8 @@ static int run_jobs(struct ci_cli *cli, const struct ci_plan *plan, const struct
         .timeout_ms = settings->ci_timeout_seconds * 1000, .in_place = cli_flag(cli->args, "in-place"),
         .on_job_started = on_job_started, .on_job_finished = on_job_finished, .data = cli};
 
+    if (can_cut_network(cli, settings))
+        options.wrap = without_network;
     if (!cli_int_option(cli->args, "parallel", 1, 64, settings->ci_jobs, &parallel, &err)) {
         code = cli_fail(&err);
     } else {

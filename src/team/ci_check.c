@@ -212,7 +212,7 @@ static int wrap_command(void *data, const struct ci_command *command, struct str
     int rc;
 
     sandbox_policy_copy(&policy, &m->policy);
-    policy.network_access = m->run->settings.ci_network || command->is_dependency;
+    policy.network_access = m->run->settings.ci_network || command->is_dependency || command->needs_network;
     str_list_add(&policy.writable_roots, command->cwd);
     str_list_add(&policy.writable_roots, command->scratch_dir);
     rc = sandbox_wrap(&policy, (const char *const *)command->argv->items, out, err);
@@ -344,6 +344,7 @@ static int run_mirror(struct run *run, const char *dir, const char *tree, const 
     int rc = -1;
 
     sandbox_policy_init(&mirror.policy, SANDBOX_WORKSPACE_WRITE, dir);
+    mirror.policy.loopback = true; /* tests serve on localhost */
     agent_hidden_paths(run->dir, &mirror.policy.hidden_paths);
     plan = ci_plan_create(&options, err);
     if (plan == NULL || ci_run(plan, &run_options, &result, err) < 0)
