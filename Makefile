@@ -3,7 +3,7 @@ BUILD       ?= build
 CHECK_BUILD ?= build-check
 PREFIX      ?= /usr/local
 
-.PHONY: all packs demo check bench install fmt lint fuzz coverage clean bootstrap
+.PHONY: all packs demo check bench converge install fmt lint fuzz coverage clean bootstrap
 
 all: $(BUILD)/build.ninja
 	@ninja -C $(BUILD) --quiet
@@ -23,6 +23,13 @@ check:
 
 bench: bootstrap all
 	@bench/run $(BUILD)
+
+# Simulated teams on generated repositories; RUNS=200 of each kind takes more than an hour on two cores.
+RUNS ?= 200
+converge: bootstrap all
+	@ninja -C $(BUILD) --quiet bench/converge
+	@$(BUILD)/bench/converge --cadre $(BUILD)/cadre --runs $(RUNS)
+	@$(BUILD)/bench/converge --cadre $(BUILD)/cadre --runs 3 --speed
 
 install: all
 	@meson install -C $(BUILD)

@@ -157,6 +157,8 @@ static void print_outcome(const struct run_outcome *outcome, const struct error 
         run_table_print(stdout, outcome);
     if (outcome->notes_path != NULL)
         printf("release notes: %s\n", outcome->notes_path);
+    if (outcome->pull_request != NULL)
+        printf("pull request: %s\n", outcome->pull_request);
     if (err == NULL && outcome->merged)
         printf("merged: %.12s\n", outcome->commit);
     else if (err == NULL && !dry_run)

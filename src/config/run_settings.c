@@ -144,6 +144,10 @@ void run_settings_init(struct run_settings *s, const struct config *c)
 
     s->remote_enabled = config_bool(c, "remote.enabled");
     s->remote_max_rounds = small(c, "remote.max_rounds", 0, 100);
+    s->remote_tool = text(c, "remote.tool");
+    s->remote_name = text(c, "remote.name");
+    s->remote_poll_seconds = small(c, "remote.poll_seconds", 1, 3600);
+    s->remote_timeout_minutes = bounded(c, "remote.timeout_minutes", 1, 100000);
 }
 
 void run_settings_finish(struct run_settings *s)
@@ -172,6 +176,8 @@ void run_settings_finish(struct run_settings *s)
     free(s->merge_target);
     str_list_finish(&s->shared_files);
     free(s->setup_command);
+    free(s->remote_tool);
+    free(s->remote_name);
     free(s->hook_after_worktree);
     free(s->hook_before_task);
     free(s->hook_after_task);

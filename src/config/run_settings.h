@@ -84,6 +84,10 @@ struct run_settings {
 
     bool remote_enabled; /* push and open a pull request */
     int remote_max_rounds;
+    char *remote_tool; /* "auto", "gh" or "glab" */
+    char *remote_name; /* of the git remote */
+    int remote_poll_seconds;
+    int64_t remote_timeout_minutes;
 };
 
 /* Fills S; the strings are copies. */

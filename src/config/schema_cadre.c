@@ -74,6 +74,11 @@ static const struct schema_key keys[] = {
     {"remote.enabled", B, C, "false", NULL, "Push the integration branch and open a pull request.", NULL},
     {"remote.max_rounds", I, C, "5", NULL, "Times that a red remote CI goes back into the loop.", NULL},
 
+    {"remote.tool", S, C, "\"auto\"", "auto|gh|glab", "What speaks to the forge; auto looks at the remote's address.", NULL},
+    {"remote.name", S, C, "\"origin\"", NULL, "The git remote that is pushed to.", NULL},
+    {"remote.poll_seconds", I, C, "15", NULL, "How often its checks are looked at.", NULL},
+    {"remote.timeout_minutes", I, C, "60", NULL, "How long they may take.", NULL},
+
     {"runner.*.protocol", S, USER, NULL, "native|codex|acp", "How the program is spoken to.", NULL},
     {"runner.*.command", S | L, USER, NULL, NULL, "The program, or the program with its arguments.", NULL},
     {"runner.*.args", L, USER, NULL, NULL, "Its arguments.", NULL},

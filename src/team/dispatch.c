@@ -13,6 +13,7 @@
 #include "base/glob.h"
 #include "base/log.h"
 #include "base/path.h"
+#include "base/utf8.h"
 #include "git/commit.h"
 #include "git/merge.h"
 #include "git/worktree.h"
@@ -45,6 +46,24 @@ static bool is_fatal(const struct error *err)
            err->code == ERROR_NOT_FOUND || err->code == ERROR_REPOSITORY;
 }
 
+#define MAX_RETURNS      12
+#define RETURN_MAX_BYTES 600
+
+/* For the orchestrator, should the task end up blocked. */
+static void note_return(struct task *task, enum return_reason reason, const char *evidence)
+{
+    size_t n = utf8_floor(evidence, strlen(evidence), RETURN_MAX_BYTES);
+    char *text = xasprintf("%s: %.*s", return_reason_name(reason), (int)n, evidence);
+
+    if (str_list_has(&task->returns, text)) {
+        free(text);
+        return;
+    }
+    if (task->returns.len >= MAX_RETURNS)
+        str_list_remove(&task->returns, 0);
+    str_list_take(&task->returns, text);
+}
+
 int run_return_task(struct run *run, struct task *task, enum return_reason reason, const char *evidence,
                     struct error *err)
 {
@@ -59,6 +78,7 @@ int run_return_task(struct run *run, struct task *task, enum return_reason reaso
     task->evidence = xstrdup(evidence);
     free(task->outcome);
     task->outcome = xasprintf("%s: %.300s", return_reason_name(reason), evidence);
+    note_return(task, reason, evidence);
     blocked = reason == RETURN_BUDGET || task->attempt >= run->settings.max_attempts || task->same_failures >= 3 ||
               task->gate_rounds > run->settings.max_review_rounds;
     task->state = blocked ? TASK_BLOCKED : TASK_READY;

@@ -35,6 +35,7 @@ void run_outcome_finish(struct run_outcome *outcome)
     free(outcome->branch);
     free(outcome->commit);
     free(outcome->notes_path);
+    free(outcome->pull_request);
     for (size_t i = 0; i < outcome->task_count; i++) {
         free(outcome->tasks[i].id);
         free(outcome->tasks[i].role);
@@ -52,6 +53,7 @@ static void fill_outcome(const struct run *run, struct run_outcome *outcome)
     outcome->branch = xstrdup(run->branch);
     outcome->commit = xstrdup(run->verified);
     outcome->notes_path = xstrdup(run->notes_path);
+    outcome->pull_request = xstrdup(run->pull_request);
     outcome->merged = run->merged;
     outcome->tasks = xcalloc(run->tasks.len, sizeof *outcome->tasks);
     for (size_t i = 0; i < run->tasks.len; i++) {
@@ -418,8 +420,12 @@ static void find_amendment(const struct run *run, struct buf *why)
         const struct task *task = run->tasks.items[i];
 
         if (task->state == TASK_BLOCKED)
-            buf_printf(why, "Task %s is blocked after %d attempts: %s\n", task->id, task->attempt,
-                       task->outcome == NULL ? "" : task->outcome);
+        {
+            buf_printf(why, "Task %s is blocked after %d attempts. What came back, without repeats:\n", task->id,
+                       task->attempt);
+            for (size_t k = 0; k < task->returns.len; k++)
+                buf_printf(why, "- %s\n", task->returns.items[k]);
+        }
     }
     if (why->len == 0 && run->has_verified_ci && !run->verified_ci.green) {
         buf_puts(why, "Every task is merged, but CI is still red:\n");
@@ -462,7 +468,7 @@ static int work(struct run *run, struct error *err)
             return 0;
         if (why.len == 0)
             buf_puts(&why, "The remaining tasks wait for tasks that will not be merged.\n");
-        if (run->amendments >= run->settings.max_plan_attempts) {
+        if (run->amendments - run->remote_rounds >= run->settings.max_plan_attempts) {
             bool gate = false;
 
             for (size_t i = 0; i < run->tasks.len; i++)
@@ -490,6 +496,31 @@ static int recall_ci(struct run *run, struct error *err)
         return -1;
     run->has_verified_ci = true;
     return 0;
+}
+
+/* The pull request takes the place of the merge back; what its checks find wrong is more work. */
+static int ask_remote(struct run *run, struct error *err)
+{
+    struct buf why = BUF_INIT;
+    int rc = run_remote(run, &why, err);
+
+    if (rc == 0 && why.len == 0) {
+        rc = enter_phase(run, PHASE_DONE, err);
+    } else if (rc == 0) {
+        run->remote_rounds++;
+        run->phase = PHASE_WORKING;
+        rc = run_amend_plan(run, buf_cstr(&why), err);
+        if (rc == 0 && open_tasks(run) == 0) {
+            error_set(err, ERROR_NOT_CONVERGED, "the remote CI is red and the orchestrator planned nothing against it");
+            rc = -1;
+        }
+        if (rc < 0) {
+            run->phase = PHASE_MERGING; /* a resume asks the remote again */
+            (void)run_save(run, NULL);
+        }
+    }
+    buf_free(&why);
+    return rc;
 }
 
 static int carry(struct run *run, struct error *err)
@@ -526,6 +557,11 @@ static int carry(struct run *run, struct error *err)
                 return -1;
             break;
         case PHASE_MERGING:
+            if (run->settings.remote_enabled && !run->options.no_merge) {
+                if (ask_remote(run, err) < 0)
+                    return -1;
+                break;
+            }
             if (run_merge_back(run, err) < 0 || enter_phase(run, PHASE_DONE, err) < 0)
                 return -1;
             break;
@@ -603,6 +639,7 @@ static void run_free(struct run *run)
     free(run->plan_refused);
     free(run->exploration);
     free(run->notes_path);
+    free(run->pull_request);
     free(run);
 }
 

@@ -59,6 +59,7 @@ struct run_outcome {
     char *branch; /* "cadre/<run>" */
     char *commit; /* last verified integration commit, or NULL */
     char *notes_path; /* release notes, or NULL */
+    char *pull_request; /* its address where [remote] is enabled, or NULL */
     bool merged;
     struct run_task_row *tasks;
     size_t task_count;

@@ -14,6 +14,7 @@
 #include "team/run.h"
 #include "team/task.h"
 
+struct buf;
 struct fiber;
 struct journal;
 struct run_control;
@@ -94,6 +95,8 @@ struct run {
     unsigned ci_checks;    /* how many were started: each has its own folder of logs */
     unsigned ci_at_once;   /* checks that share the cores at the moment; 0 counts as 1 */
     int64_t started_ms;    /* monotonic */
+    char *pull_request;    /* its address, or NULL */
+    int remote_rounds;     /* times that a red remote CI went back into the loop */
     char *notes_path;
     bool merged;
 };
@@ -225,5 +228,10 @@ int run_gates(struct run *run, const char *commit, const struct vec *tasks, int 
 int run_quality_assurance(struct run *run, struct error *err);
 int run_release_notes(struct run *run, struct error *err);
 int run_merge_back(struct run *run, struct error *err);
+
+/* --- remote.c ------------------------------------------------------------------------------------ */
+
+/* Pushes V, opens the pull request and waits for its checks. 0 with WHY empty: nothing is red; 0 with WHY: what is. */
+int run_remote(struct run *run, struct buf *why, struct error *err);
 
 #endif

@@ -92,12 +92,12 @@ int run_save(struct run *run, struct error *err)
 
     if (run->budget != NULL)
         spent = budget_spent(run->budget);
-    meta = json_pack("{s:s, s:s, s:s, s:i, s:i, s:i, s:s*, s:s*, s:s*, s:b, s:I, s:I, s:I, s:I, s:i, s:i}", "phase",
+    meta = json_pack("{s:s, s:s, s:s, s:i, s:i, s:i, s:s*, s:s*, s:s*, s:b, s:I, s:I, s:I, s:I, s:i, s:i, s:i, s:s*}", "phase",
                      phase_names[run->phase], "verified", run->verified, "branch", run->branch, "batch", run->batch,
                      "amendments", run->amendments, "qa_attempts", run->qa_attempts, "plan_path", run->plan_path,
                      "exploration", run->exploration, "notes_path", run->notes_path, "merged", run->merged, "input_tokens",
                      (json_int_t)spent.input_tokens, "output_tokens", (json_int_t)spent.output_tokens, "cost_microusd", (json_int_t)spent.cost_microusd, "requests",
-                     (json_int_t)spent.requests, "drifts", run->drifts, "messes", run->messes);
+                     (json_int_t)spent.requests, "drifts", run->drifts, "messes", run->messes, "remote_rounds", run->remote_rounds, "pull_request", run->pull_request);
     rc = run_put_json(run, "meta", "run", meta, err);
     json_decref(meta);
     return rc;
@@ -189,6 +189,8 @@ int run_load(struct run *run, struct error *err)
     run->plan_path = xstrdup(json_get_string(meta, "plan_path", NULL));
     run->exploration = xstrdup(json_get_string(meta, "exploration", NULL));
     run->notes_path = xstrdup(json_get_string(meta, "notes_path", NULL));
+    run->remote_rounds = (int)json_get_int(meta, "remote_rounds", 0);
+    run->pull_request = xstrdup(json_get_string(meta, "pull_request", NULL));
     run->drifts = (int)json_get_int(meta, "drifts", 0);
     run->messes = (int)json_get_int(meta, "messes", 0);
     run->merged = json_get_bool(meta, "merged", false);

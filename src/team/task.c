@@ -39,6 +39,7 @@ void task_destroy(struct task *task)
     str_list_finish(&task->needs);
     str_list_finish(&task->allow);
     str_list_finish(&task->changed);
+    str_list_finish(&task->returns);
     free(task->commit);
     free(task->base);
     free(task->evidence);
@@ -93,14 +94,14 @@ json_t *task_to_json(const struct task *task)
     int attempt = task->state == TASK_WORKING ? task->attempt - 1 : task->attempt;
 
     return json_pack("{s:s, s:s*, s:s*, s:s*, s:o, s:o, s:o, s:i, s:i, s:i, s:I, s:s*, s:s*, s:s*, s:s*, s:I, s:I, "
-                     "s:o, s:b, s:i, s:I}",
+                     "s:o, s:o, s:b, s:i, s:I}",
                      "state", task_state_name(state), "title", task->title, "accept", task->accept, "role",
                      task->role, "files", list_to_json(&task->files), "needs", list_to_json(&task->needs), "allow",
                      list_to_json(&task->allow), "attempt", attempt, "gate_rounds", task->gate_rounds,
                      "same_failures", task->same_failures, "last_failure", (json_int_t)task->last_failure, "commit",
                      task->commit, "base", task->base, "evidence", task->evidence, "outcome", task->outcome,
                      "tokens", (json_int_t)task->tokens, "duration_ms", (json_int_t)task->duration_ms, "changed",
-                     list_to_json(&task->changed), "engines", task->is_engines, "priority", task->priority, "budget_tokens",
+                     list_to_json(&task->changed), "returns", list_to_json(&task->returns), "engines", task->is_engines, "priority", task->priority, "budget_tokens",
                      (json_int_t)task->budget_tokens);
 }
 
@@ -119,6 +120,7 @@ struct task *task_from_json(const char *id, const json_t *record)
     list_from_json(&task->needs, json_object_get(record, "needs"));
     list_from_json(&task->allow, json_object_get(record, "allow"));
     list_from_json(&task->changed, json_object_get(record, "changed"));
+    list_from_json(&task->returns, json_object_get(record, "returns"));
     task->is_engines = json_get_bool(record, "engines", false);
     task->priority = (int)json_get_int(record, "priority", 0);
     task->budget_tokens = json_get_int(record, "budget_tokens", 0);

@@ -55,6 +55,7 @@ struct task {
     char *base;            /* the integration commit that COMMIT stands on */
     char *evidence;        /* what the next attempt is told, or NULL */
     char *outcome;         /* last reason in words, or NULL */
+    struct str_list returns; /* why attempts came back, oldest first, without repeats */
     int64_t tokens;
     int64_t duration_ms;
     struct fiber *worker;  /* that works on an attempt just now, or NULL */
