@@ -62,7 +62,8 @@ struct agent_session {
     struct thread *thread;          /* NULL when another program carries it */
     struct carried_thread *carried;
     struct runner_config runner;    /* of the carried thread */
-    struct str_list docs_for;       /* of the carried thread: its context is made when the worktree is there */
+    struct str_list docs_for;       /* the context is made when the worktree is there: with the first question */
+    bool has_context;
     char *skills;
     struct sandbox_policy policy;
     struct tool_set *tools;
@@ -388,28 +389,33 @@ static void add_docs(struct office *office, const char *root, const struct str_l
     buf_free(&project);
 }
 
-/* Context that stands between the fixed prompt and the work: skills, AGENTS.md, environment. */
-static void add_context(struct agent_session *s, const struct role *role, const struct agent_spec *spec)
+static char *skills_of(const struct office *office, const struct role *role)
 {
-    static const struct str_list none = {0};
-    const struct config *c = s->office->options.config;
     struct skill_list skills = {0};
     struct buf b = BUF_INIT;
 
-    skills_find(&skills, c, role, NULL);
+    skills_find(&skills, office->options.config, role, NULL);
     skills_append_context(&b, &skills);
     skill_list_finish(&skills);
-    if (b.len > 0)
-        thread_add_message(s->thread, MESSAGE_DEVELOPER, b.data);
-    buf_clear(&b);
-    add_docs(s->office, spec->cwd, spec->docs_for == NULL ? &none : spec->docs_for, &b);
+    return buf_take(&b);
+}
+
+/* Context that stands between the fixed prompt and the work: skills, AGENTS.md, environment. It comes with the first
+ * question: a task's session is opened before its worktree is there. */
+static void add_context(struct agent_session *s)
+{
+    struct buf b = BUF_INIT;
+
+    if (!str_is_empty(s->skills))
+        thread_add_message(s->thread, MESSAGE_DEVELOPER, s->skills);
+    add_docs(s->office, s->policy.cwd, &s->docs_for, &b);
     if (b.len > 0)
         thread_add_message(s->thread, MESSAGE_USER, b.data);
     buf_clear(&b);
     buf_printf(&b,
                "<environment_context>\n<cwd>%s</cwd>\n<sandbox_mode>%s</sandbox_mode>\n<network_access>%s"
                "</network_access>\n<shell>bash</shell>\n</environment_context>",
-               spec->cwd, sandbox_mode_name(s->policy.mode), s->policy.network_access ? "enabled" : "restricted");
+               s->policy.cwd, sandbox_mode_name(s->policy.mode), s->policy.network_access ? "enabled" : "restricted");
     thread_add_message(s->thread, MESSAGE_USER, b.data);
     buf_free(&b);
 }
@@ -516,7 +522,9 @@ static int make_thread(struct agent_session *s, const struct role *role, const s
     options.rollout = open_rollout(office, id);
     s->thread = thread_create(&options);
     free(compact_prompt);
-    add_context(s, role, spec);
+    if (spec->docs_for != NULL)
+        str_list_copy(&s->docs_for, spec->docs_for);
+    s->skills = skills_of(office, role);
     return 0;
 }
 
@@ -584,8 +592,6 @@ static int make_carried(struct agent_session *s, const struct role *role, const 
 {
     struct office *office = s->office;
     const struct config *c = office->options.config;
-    struct skill_list skills = {0};
-    struct buf b = BUF_INIT;
     char id[RANDOM_UUID_BYTES];
     char *dir;
     struct carried_options options = {
@@ -627,10 +633,7 @@ static int make_carried(struct agent_session *s, const struct role *role, const 
     options.command_env = (const char *const *)s->env.items;
     if (spec->docs_for != NULL)
         str_list_copy(&s->docs_for, spec->docs_for);
-    skills_find(&skills, c, role, NULL);
-    skills_append_context(&b, &skills);
-    skill_list_finish(&skills);
-    s->skills = buf_take(&b);
+    s->skills = skills_of(office, role);
     options.rollout = open_rollout(office, id);
     s->carried = carried_thread_create(&options);
     free(dir);
@@ -680,6 +683,9 @@ int agent_session_ask(struct agent_session *s, const char *text, struct agent_an
     s->turn_over = false;
     s->turn_failed = false;
     s->waiter = fiber_current();
+    if (!s->has_context)
+        add_context(s);
+    s->has_context = true;
     thread_submit(s->thread, text);
     while (!s->turn_over) {
         if (fiber_wait(err) < 0) {
