@@ -22,7 +22,7 @@
 #include <string.h>
 
 #define MAX_TURN_EVENTS 20000
-#define BUDGET_POLL_MS  200
+#define POLL_MS         200 /* while paused, or until other requests have been settled */
 
 struct carried_thread {
     struct carried_options options;
@@ -39,6 +39,7 @@ struct carried_thread {
     /* The turn that a fiber waits for. */
     struct fiber *waiter;
     bool is_woken;
+    bool is_busy;
     struct error stop;
     struct timer *deadline;
     struct timer *idle;
@@ -240,6 +241,11 @@ const char *carried_thread_id(const struct carried_thread *t)
     return t->id;
 }
 
+bool carried_thread_is_busy(const struct carried_thread *t)
+{
+    return t->is_busy;
+}
+
 static int set_up(struct carried_thread *t, struct error *err)
 {
     const char *why;
@@ -264,9 +270,12 @@ static int reserve(struct carried_thread *t, struct budget_reservation *reservat
 {
     enum budget_answer answer;
 
+    while (t->options.is_paused != NULL && t->options.is_paused(t->options.data))
+        if (fiber_sleep(POLL_MS, err) < 0)
+            return -1;
     while ((answer = budget_reserve(t->options.budget, 1, 0, reservation, err)) == BUDGET_LATER) {
         *reservation = (struct budget_reservation){0};
-        if (fiber_sleep(BUDGET_POLL_MS, err) < 0)
+        if (fiber_sleep(POLL_MS, err) < 0)
             return -1;
     }
     if (answer == BUDGET_REFUSED)
@@ -297,7 +306,9 @@ static int one_turn(struct carried_thread *t, const char *prompt, struct carrier
         return -1;
     report(t, json_pack("{s:s}", "type", "turn.started"));
     start_timers(t);
+    t->is_busy = true;
     rc = t->carrier->ask(t->state, prompt, turn, err);
+    t->is_busy = false;
     stop_timers(t);
     count(t, &turn->usage);
     budget_settle(&reservation, &turn->usage);

@@ -47,6 +47,7 @@ struct carried_options {
     bool watch_deltas;
     bool can_nest;                       /* sandbox_can_nest() */
     char *(*make_context)(void *data); /* what stands before the first prompt; caller frees; may give NULL */
+    bool (*is_paused)(void *data);       /* a turn begins when it is not; or NULL */
     void (*on_event)(void *data, const json_t *event);
     void (*on_text_delta)(void *data, const char *text, size_t n);
     void *data;
@@ -58,6 +59,7 @@ void carried_thread_destroy(struct carried_thread *thread); /* stops the program
 /* One turn, as agent_session_ask(). Waits. */
 int carried_thread_ask(struct carried_thread *thread, const char *text, struct agent_answer *answer, struct error *err);
 
+bool carried_thread_is_busy(const struct carried_thread *thread);
 const char *carried_thread_id(const struct carried_thread *thread);
 
 #endif

@@ -1,7 +1,7 @@
 /* agent/office.c: what all agents of a process share (HTTP client, providers, slots), and the sessions of
  * agent/runner.h on top of it. A session prepares a role's thread: instructions, tools, sandbox, environment,
  * context; the thread itself is agent/thread.c. */
-#include "agent/runner.h"
+#include "agent/office_internal.h"
 
 #include "agent/carried_thread.h"
 #include "agent/slots.h"
@@ -39,47 +39,6 @@
 #include <unistd.h>
 
 #define COMPACT_PROMPT_MAX_BYTES ((size_t)64 << 10)
-
-struct office {
-    struct office_options options;
-    struct http_client *http;
-    struct slots *slots;
-    struct map providers; /* id -> struct provider *, owned */
-    struct price_table *prices;
-    char *rollout_dir;
-    char *state_dir;
-    char *replay_url;
-    struct vec sessions; /* of struct agent_session *, open ones, borrowed */
-    bool is_paused;
-    int default_turn_seconds;
-    bool has_told_trust; /* that AGENTS.md files are not followed */
-    int can_nest;           /* sandbox_can_nest(), -1 until it was asked */
-    bool has_runner_folder; /* "<run>/runners" was cleared */
-};
-
-struct agent_session {
-    struct office *office;
-    struct thread *thread;          /* NULL when another program carries it */
-    struct carried_thread *carried;
-    struct runner_config runner;    /* of the carried thread */
-    struct str_list docs_for;       /* the context is made when the worktree is there: with the first question */
-    bool has_context;
-    char *skills;
-    struct sandbox_policy policy;
-    struct tool_set *tools;
-    struct str_list env;
-    char *role;
-    char *task;
-    char *instructions; /* the role's, and the engine's rule about data */
-    int attempt;
-    void (*on_text_delta)(void *data, const char *text, size_t n);
-    void *delta_data;
-    /* The turn that a fiber waits for. */
-    struct fiber *waiter;
-    bool turn_over;
-    struct error turn_err;
-    bool turn_failed;
-};
 
 void agent_hidden_paths(const char *state_dir, struct str_list *paths)
 {
@@ -155,6 +114,16 @@ void office_pause(struct office *office, bool is_paused)
         limiter_hold(provider_limiter(entry->value), is_paused);
 }
 
+static const char *session_id(const struct agent_session *s)
+{
+    return s->carried != NULL ? carried_thread_id(s->carried) : thread_id(s->thread);
+}
+
+static bool session_is_busy(const struct agent_session *s)
+{
+    return s->carried != NULL ? carried_thread_is_busy(s->carried) : thread_is_busy(s->thread);
+}
+
 json_t *office_threads(const struct office *office)
 {
     json_t *threads = json_array();
@@ -162,9 +131,9 @@ json_t *office_threads(const struct office *office)
     for (size_t i = 0; i < office->sessions.len; i++) {
         const struct agent_session *s = office->sessions.items[i];
 
-        json_array_append_new(threads, json_pack("{s:s, s:s, s:s*, s:i, s:b}", "thread", thread_id(s->thread), "role",
+        json_array_append_new(threads, json_pack("{s:s, s:s, s:s*, s:i, s:b}", "thread", session_id(s), "role",
                                                  s->role, "task", s->task, "attempt", s->attempt, "busy",
-                                                 thread_is_busy(s->thread)));
+                                                 session_is_busy(s)));
     }
     return threads;
 }
@@ -179,12 +148,12 @@ int office_say(struct office *office, const char *name, const char *text, struct
     for (size_t i = 0; i < office->sessions.len; i++) {
         struct agent_session *s = office->sessions.items[i];
 
-        if ((strlen(name) >= 4 && str_starts_with(thread_id(s->thread), name)) || str_eq(s->task, name) ||
+        if ((strlen(name) >= 4 && str_starts_with(session_id(s), name)) || str_eq(s->task, name) ||
             strcmp(s->role, name) == 0) {
             found = s;
             matches++;
         }
-        buf_printf(&open, "%s%s (%s%s%s)", i > 0 ? ", " : "", thread_id(s->thread), s->role, s->task ? ", task " : "",
+        buf_printf(&open, "%s%s (%s%s%s)", i > 0 ? ", " : "", session_id(s), s->role, s->task ? ", task " : "",
                    s->task ? s->task : "");
     }
     if (matches == 0)
@@ -193,6 +162,9 @@ int office_say(struct office *office, const char *name, const char *text, struct
     else if (matches > 1)
         rc = error_set(err, ERROR_USAGE, "%zu open threads match '%s'; name one by its id: %s", matches, name,
                        buf_cstr(&open));
+    else if (found->carried != NULL)
+        rc = error_set(err, ERROR_USAGE, "%s is carried by another program, which takes no word in the midst of a turn",
+                       session_id(found));
     else if (!thread_is_busy(found->thread))
         rc = error_set(err, ERROR_USAGE, "the thread is not at work just now");
     else
@@ -273,7 +245,7 @@ static struct provider *find_provider(struct office *office, const struct role *
 
 /* --- Events ------------------------------------------------------------------------------------------------ */
 
-static void report_event(struct agent_session *s, const char *thread, const json_t *event)
+void session_report_event(struct agent_session *s, const char *thread, const json_t *event)
 {
     json_t *copy;
 
@@ -291,7 +263,7 @@ static void report_event(struct agent_session *s, const char *thread, const json
 
 static void on_thread_event(void *data, struct thread *thread, const json_t *event)
 {
-    report_event(data, thread == NULL ? NULL : thread_id(thread), event);
+    session_report_event(data, thread == NULL ? NULL : thread_id(thread), event);
 }
 
 static void on_text_delta(void *data, struct thread *thread, const char *text, size_t n)
@@ -367,8 +339,7 @@ static char *instructions_of(const struct role *role)
     return xasprintf("%s%s\n%s", own, str_is_empty(own) || str_ends_with(own, "\n") ? "" : "\n", FENCE_RULE);
 }
 
-/* AGENTS.md: the user's own is followed; a repository's only when the user trusts the project. */
-static void add_docs(struct office *office, const char *root, const struct str_list *paths, struct buf *out)
+void office_add_docs(struct office *office, const char *root, const struct str_list *paths, struct buf *out)
 {
     const struct config *c = office->options.config;
     struct buf project = BUF_INIT;
@@ -389,7 +360,7 @@ static void add_docs(struct office *office, const char *root, const struct str_l
     buf_free(&project);
 }
 
-static char *skills_of(const struct office *office, const struct role *role)
+char *office_skills(const struct office *office, const struct role *role)
 {
     struct skill_list skills = {0};
     struct buf b = BUF_INIT;
@@ -408,7 +379,7 @@ static void add_context(struct agent_session *s)
 
     if (!str_is_empty(s->skills))
         thread_add_message(s->thread, MESSAGE_DEVELOPER, s->skills);
-    add_docs(s->office, s->policy.cwd, &s->docs_for, &b);
+    office_add_docs(s->office, s->policy.cwd, &s->docs_for, &b);
     if (b.len > 0)
         thread_add_message(s->thread, MESSAGE_USER, b.data);
     buf_clear(&b);
@@ -420,7 +391,7 @@ static void add_context(struct agent_session *s)
     buf_free(&b);
 }
 
-static struct rollout *open_rollout(const struct office *office, const char *id)
+struct rollout *office_open_rollout(const struct office *office, const char *id)
 {
     struct error err = {0};
     struct rollout *rollout;
@@ -464,7 +435,7 @@ static char *compact_prompt_of(const struct config *c)
     return buf_take(&text);
 }
 
-static uint64_t turn_timeout_of(const struct office *office, const struct agent_spec *spec)
+uint64_t office_turn_timeout(const struct office *office, const struct agent_spec *spec)
 {
     uint64_t most = (uint64_t)office->default_turn_seconds * 1000;
 
@@ -497,7 +468,7 @@ static int make_thread(struct agent_session *s, const struct role *role, const s
         .watch_deltas = spec->on_text_delta != NULL,
         .on_text_delta = on_text_delta,
         .priority = priority_of(s->role),
-        .turn_timeout_ms = turn_timeout_of(office, spec),
+        .turn_timeout_ms = office_turn_timeout(office, spec),
         .on_event = on_thread_event,
         .on_turn_end = on_turn_end,
         .data = s,
@@ -519,133 +490,23 @@ static int make_thread(struct agent_session *s, const struct role *role, const s
     options.env = (const char *const *)s->env.items;
     s->tools = tool_set_create(spec->owes, s->policy.mode == SANDBOX_READ_ONLY);
     options.tools = s->tools;
-    options.rollout = open_rollout(office, id);
+    options.rollout = office_open_rollout(office, id);
     s->thread = thread_create(&options);
     free(compact_prompt);
     if (spec->docs_for != NULL)
         str_list_copy(&s->docs_for, spec->docs_for);
-    s->skills = skills_of(office, role);
+    s->skills = office_skills(office, role);
     return 0;
 }
 
-/* --- Carried by another program ------------------------------------------------------------------------------ */
-
-static void on_carried_event(void *data, const json_t *event)
-{
-    struct agent_session *s = data;
-
-    report_event(s, s->carried == NULL ? json_get_string(event, "thread_id", NULL) : carried_thread_id(s->carried),
-                 event);
-}
-
-static void on_carried_delta(void *data, const char *text, size_t n)
-{
-    struct agent_session *s = data;
-
-    s->on_text_delta(s->delta_data, text, n);
-}
-
-/* The same context as a native thread has; asked for with the first turn, when the worktree is there. */
-static char *make_carried_context(void *data)
-{
-    struct agent_session *s = data;
-    struct buf b = BUF_INIT;
-
-    buf_puts(&b, s->skills == NULL ? "" : s->skills);
-    add_docs(s->office, s->policy.cwd, &s->docs_for, &b);
-    return buf_take(&b);
-}
-
-/* "<run>/runners/<id>": what a killed process left there goes first. */
-static char *private_folder(struct office *office, const char *id, struct error *err)
-{
-    char *folder;
-    char *base;
-
-    if (office->state_dir == NULL) {
-        base = file_make_temporary_directory("cadre-runner", err);
-        if (base == NULL)
-            return NULL;
-        return base;
-    }
-    base = path_join(office->state_dir, "runners");
-    if (!office->has_runner_folder && file_remove_tree(base, err) < 0) {
-        free(base);
-        return NULL;
-    }
-    office->has_runner_folder = true;
-    folder = path_join(base, id);
-    free(base);
-    return folder;
-}
-
-/* Namespaces of this machine, asked once. */
-static bool can_nest(struct office *office)
-{
-    if (office->can_nest < 0)
-        office->can_nest = sandbox_can_nest();
-    return office->can_nest > 0;
-}
-
-static int make_carried(struct agent_session *s, const struct role *role, const struct agent_spec *spec,
-                        struct error *err)
-{
-    struct office *office = s->office;
-    const struct config *c = office->options.config;
-    char id[RANDOM_UUID_BYTES];
-    char *dir;
-    struct carried_options options = {
-        .loop = office->options.loop,
-        .runner = &s->runner,
-        .id = id,
-        .role = s->role,
-        .task = s->task,
-        .attempt = spec->attempt,
-        .reasoning_effort = role->reasoning_effort,
-        .instructions = s->instructions,
-        .owes = spec->owes,
-        .output_schema = spec->output_schema,
-        .policy = &s->policy,
-        .extra_env = spec->extra_env,
-        .budget = office->options.budget,
-        .prices = office->prices,
-        .turn_timeout_ms = turn_timeout_of(office, spec),
-        .watch_deltas = spec->on_text_delta != NULL,
-        .can_nest = can_nest(office),
-        .make_context = make_carried_context,
-        .on_event = on_carried_event,
-        .on_text_delta = on_carried_delta,
-        .data = s,
-    };
-
-    random_uuid(id);
-    if (runner_config_init(&s->runner, c, role->runner, err) < 0)
-        return error_wrap(err, "role %s", role->name);
-    dir = private_folder(office, id, err);
-    if (dir == NULL)
-        return -1;
-    options.dir = dir;
-    options.model = s->runner.model != NULL ? s->runner.model : role->model;
-    options.price_model = options.model != NULL ? options.model : config_string(c, "model");
-    shell_environment_build(c, environ, &s->env);
-    if (spec->extra_env != NULL)
-        str_list_copy(&s->env, spec->extra_env);
-    options.command_env = (const char *const *)s->env.items;
-    if (spec->docs_for != NULL)
-        str_list_copy(&s->docs_for, spec->docs_for);
-    s->skills = skills_of(office, role);
-    options.rollout = open_rollout(office, id);
-    s->carried = carried_thread_create(&options);
-    free(dir);
-    return 0;
-}
+/* --- Sessions ------------------------------------------------------------------------------------------------ */
 
 static int make_any_thread(struct agent_session *s, const struct role *role, const struct agent_spec *spec,
                            struct error *err)
 {
     if (strcmp(role->runner, "native") == 0)
         return make_thread(s, role, spec, err);
-    return make_carried(s, role, spec, err);
+    return office_make_carried(s, role, spec, err);
 }
 
 struct agent_session *agent_session_open(struct office *office, const struct agent_spec *spec, struct error *err)
@@ -710,7 +571,7 @@ int agent_session_ask(struct agent_session *s, const char *text, struct agent_an
 
 const char *agent_session_thread_id(const struct agent_session *s)
 {
-    return s->carried != NULL ? carried_thread_id(s->carried) : thread_id(s->thread);
+    return session_id(s);
 }
 
 void agent_session_close(struct agent_session *s)
@@ -719,10 +580,7 @@ void agent_session_close(struct agent_session *s)
         return;
     (void)vec_remove_item(&s->office->sessions, s);
     thread_destroy(s->thread);
-    carried_thread_destroy(s->carried);
-    runner_config_finish(&s->runner);
-    str_list_finish(&s->docs_for);
-    free(s->skills);
+    office_finish_carried(s);
     slots_release(s->office->slots);
     tool_set_destroy(s->tools);
     sandbox_policy_finish(&s->policy);

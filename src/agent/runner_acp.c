@@ -8,6 +8,7 @@
 #include "agent/carrier.h"
 
 #include "agent/acp_client.h"
+#include "agent/acp_mcp.h"
 #include "agent/acp_messages.h"
 #include "agent/acp_updates.h"
 #include "base/alloc.h"
@@ -39,6 +40,7 @@ struct acp {
     struct buf last_stderr;
     size_t received, answered; /* in this turn */
     char *session;
+    json_t *servers; /* MCP servers that the agent can use */
     bool is_ready;
     /* The request that a fiber waits for. */
     struct jsonrpc_request *request;
@@ -317,12 +319,12 @@ static int authenticate(struct acp *a, const json_t *methods, struct error *err)
 static int new_session(struct acp *a, const json_t *methods, struct error *err)
 {
     const struct carried_options *o = carried_options(a->thread);
-    int rc = ask(a, "session/new", acp_new_session_params(o->policy->cwd, o->mcp_servers), HANDSHAKE_TIMEOUT_MS, err);
+    int rc = ask(a, "session/new", acp_new_session_params(o->policy->cwd, a->servers), HANDSHAKE_TIMEOUT_MS, err);
 
     if (rc < 0 && a->rpc_error != NULL && json_get_int(a->rpc_error, "code", 0) == ACP_AUTH_REQUIRED) {
         if (authenticate(a, methods, err) < 0)
             return -1;
-        rc = ask(a, "session/new", acp_new_session_params(o->policy->cwd, o->mcp_servers), HANDSHAKE_TIMEOUT_MS, err);
+        rc = ask(a, "session/new", acp_new_session_params(o->policy->cwd, a->servers), HANDSHAKE_TIMEOUT_MS, err);
     }
     if (rc < 0) {
         if (a->rpc_error != NULL)
@@ -376,6 +378,7 @@ static int shake_hands(struct acp *a, struct error *err)
     if (version != ACP_PROTOCOL_VERSION)
         return error_set(err, ERROR_CONFIG, "%s speaks version %lld of ACP, not %d", name_of(a), (long long)version,
                          ACP_PROTOCOL_VERSION);
+    a->servers = acp_mcp_supported(o->mcp_servers, json_object_get(a->result, "agentCapabilities"));
     methods = json_incref(json_object_get(a->result, "authMethods"));
     if (o->runner->auth_method != NULL && authenticate(a, methods, err) < 0)
         goto out;
@@ -506,6 +509,7 @@ static void acp_close(void *state)
     jsonrpc_destroy(a->rpc);
     acp_client_destroy(a->client);
     buf_free(&a->last_stderr);
+    json_decref(a->servers);
     free(a->session);
     free(a);
 }

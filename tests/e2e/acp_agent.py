@@ -212,8 +212,9 @@ def main():
         print("no configuration", file=sys.stderr)
         sys.exit(2)
     version = 7 if mode == "wrong_version" else 1
+    capabilities = {"mcpCapabilities": {"http": mode == "auth"}}
     methods = [{"id": "login", "name": "Log in", "type": "terminal"}, {"id": "key", "name": "Key"}]
-    send({"id": request["id"], "result": {"protocolVersion": version, "agentCapabilities": {}, "authMethods": methods}})
+    send({"id": request["id"], "result": {"protocolVersion": version, "agentCapabilities": capabilities, "authMethods": methods}})
     cwd = None
     is_signed_in = mode not in ("auth", "auth_refused")
     while True:

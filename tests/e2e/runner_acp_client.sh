@@ -76,6 +76,20 @@ ok usage_is_what_the_agent_reports is "$(jq -c 'select(.type=="turn.completed").
 # --- the schema -----------------------------------------------------------------------------------------------------
 run auth $'auth_method = "key"\nsession_mode = "quick"\nmodel = "b"'
 ok an_agent_that_wants_a_sign_in_gets_it is "$?" 0
+servers() { jq -c 'select(.message.method=="session/new").message.params.mcpServers' agent.log | tail -n 1; }
+cat >>"$CODEX_HOME/config.toml" <<'EOF'
+[mcp_servers.docs]
+command = "docs-server"
+args = ["--stdio"]
+env = { A = "b" }
+[mcp_servers.web]
+url = "http://127.0.0.1:1/mcp"
+bearer_token_env_var = "MOCK_KEY"
+EOF
+run auth 'auth_method = "key"'
+ok mcp_servers_are_handed_over is "$(servers)" '[{"name":"docs","command":"docs-server","args":["--stdio"],"env":[{"name":"A","value":"b"}]},{"type":"http","name":"web","url":"http://127.0.0.1:1/mcp","headers":[{"name":"Authorization","value":"Bearer very-secret"}]}]'
+run refuse
+ok an_agent_without_http_gets_no_http_server is "$(servers | jq length)" 1
 schema=${CADRE_TESTDATA:-$source_dir/../shared/testdata}/acp/schema-v1.json
 if [ ! -f "$schema" ]; then
     skip messages_are_valid "there is no $schema"

@@ -32,6 +32,8 @@ engine=$!
 wait_for "$SCRATCH/killed.out" '"type":"task.started","task":"T2"'
 for _ in $(seq 100); do [ "$(pgrep -f "$SCRATCH/acp_agent.py" | wc -l)" -ge 2 ] && break; sleep 0.1; done
 ok agents_are_at_work test "$(pgrep -f "$SCRATCH/acp_agent.py" | wc -l)" -ge 2
+"$CADRE" say T1 "hello" >"$SCRATCH/say.out" 2>"$SCRATCH/say.err"
+ok a_carried_thread_takes_no_word has "$SCRATCH/say.err" "carried by another program"
 kill -9 "$engine"
 wait "$engine" 2>/dev/null
 sed -i 's/"hang"/"work"/' "$CODEX_HOME/cadre.toml"
