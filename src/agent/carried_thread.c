@@ -33,6 +33,7 @@ struct carried_thread {
     struct program_box box;
     bool has_box;
     bool has_context; /* it was sent */
+    struct redact_stream deltas; /* of the message that comes in */
     struct usage usage;
     unsigned next_item;
     unsigned turn_events;
@@ -69,8 +70,22 @@ static void record(struct carried_thread *t, const json_t *event)
     buf_free(&b);
 }
 
+/* What a stream of deltas held back comes before the whole message. */
+static void end_deltas(struct carried_thread *t)
+{
+    struct buf out = BUF_INIT;
+
+    redact_stream_end(&t->deltas, &out);
+    if (out.len > 0)
+        t->options.on_text_delta(t->options.data, out.data, out.len);
+    buf_free(&out);
+}
+
 static void report(struct carried_thread *t, json_t *event)
 {
+    if (t->deltas.held.len > 0)
+        end_deltas(t);
+    redact_json(event);
     record(t, event);
     if (t->options.on_event != NULL)
         t->options.on_event(t->options.data, event);
@@ -81,7 +96,6 @@ void carried_emit(struct carried_thread *t, json_t *event)
 {
     if (event == NULL)
         return;
-    redact_json(event);
     if (++t->turn_events <= MAX_TURN_EVENTS)
         report(t, event);
     else
@@ -95,8 +109,14 @@ unsigned carried_next_item(struct carried_thread *t)
 
 void carried_text_delta(struct carried_thread *t, const char *text, size_t n)
 {
-    if (t->options.watch_deltas && t->options.on_text_delta != NULL)
-        t->options.on_text_delta(t->options.data, text, n);
+    struct buf out = BUF_INIT;
+
+    if (!t->options.watch_deltas || t->options.on_text_delta == NULL)
+        return;
+    redact_stream_feed(&t->deltas, text, n, &out);
+    if (out.len > 0)
+        t->options.on_text_delta(t->options.data, out.data, out.len);
+    buf_free(&out);
 }
 
 /* --- Waiting ------------------------------------------------------------------------------------------------------ */
@@ -194,6 +214,7 @@ struct carried_thread *carried_thread_create(const struct carried_options *optio
     t->options.model = t->model = xstrdup(options->model);
     t->options.reasoning_effort = t->effort = xstrdup(options->reasoning_effort);
     t->options.instructions = t->instructions = xstrdup(options->instructions);
+    redact_stream_init(&t->deltas, REDACT_ALL);
     t->options.owes = t->owes = xstrdup(options->owes);
     t->options.output_schema = t->output_schema = xstrdup(options->output_schema);
     t->options.dir = t->dir = xstrdup(options->dir);
@@ -228,6 +249,7 @@ void carried_thread_destroy(struct carried_thread *t)
     free(t->model);
     free(t->effort);
     free(t->instructions);
+    buf_free(&t->deltas.held);
     free(t->owes);
     free(t->output_schema);
     free(t->dir);

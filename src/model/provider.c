@@ -414,6 +414,23 @@ static int find_key(const struct provider *p, const char *token, char **key, str
     return 0;
 }
 
+/* What goes into headers is secret where their names say so, and where it comes from the environment. */
+static void register_headers(const struct provider *p)
+{
+    for (size_t i = 0; i < p->headers.len; i++) {
+        const char *line = p->headers.items[i];
+        const char *value = strchr(line, ':') + 2;
+        const char *space = strchr(value, ' ');
+
+        if (!redact_is_secret_name(line, strcspn(line, ":")))
+            continue;
+        redact_add(value);
+        redact_add(space == NULL ? NULL : space + 1); /* "Bearer TOKEN" */
+    }
+    for (size_t i = 0; i < p->env_headers.len; i++)
+        redact_add(getenv(strchr(p->env_headers.items[i], ':') + 2));
+}
+
 int provider_check_auth(const struct provider *p, struct error *err)
 {
     char *key = NULL;
@@ -424,6 +441,7 @@ int provider_check_auth(const struct provider *p, struct error *err)
     rc = find_key(p, NULL, &key, err);
     redact_add(key);
     free(key);
+    register_headers(p);
     return rc;
 }
 
