@@ -6,7 +6,7 @@
  * It is replaced by REDACT_MARK. The values are the one thing all borders of the process share; they are kept in memory
  * only and are forgotten at exit.
  *
- * It is cheap where there is nothing to find: one table look-up a byte (bench/README.md). It lives in `base` because the
+ * It is cheap where there is nothing to find: one table look-up a byte. It lives in `base` because the
  * layers that write files (store, model) stand below `sandbox`. */
 #ifndef CADRE_BASE_REDACT_H
 #define CADRE_BASE_REDACT_H
