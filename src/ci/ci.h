@@ -188,6 +188,7 @@ struct ci_run_options {
     const char *cache_dir;        /* results of jobs that passed; NULL: no caching */
     const char *tree_id;          /* git tree id of work_dir, key of the result cache; NULL: results not cached */
     const struct str_list *jobs;  /* only these ids or keys, and what they need; NULL or empty: all */
+    const struct str_list *changed_paths; /* what differs from the base: jobs that failed over these go first; or NULL */
     const struct str_list *env;   /* "KEY=VALUE" on top of everything */
     unsigned parallel;            /* jobs at once; 0: number of cores */
     int64_t timeout_ms;           /* of one job; 0: its timeout-minutes, else 6 h as on GitHub */

@@ -269,6 +269,7 @@ void ci_plan_destroy(struct ci_plan *plan)
     vec_finish(&plan->called);
     vec_finish(&plan->actions);
     json_decref(plan->contexts);
+    json_decref(plan->kept);
     map_finish(&plan->ids);
     arena_finish(&plan->arena);
     free(plan->root);
@@ -313,4 +314,11 @@ struct ci_share ci_plan_share(const struct ci_plan *plan)
         }
     }
     return share;
+}
+
+const char *ci_plan_repository(const struct ci_plan *plan)
+{
+    const char *name = json_string_value(json_object_get(json_object_get(plan->contexts, "github"), "repository"));
+
+    return name != NULL ? name : "";
 }

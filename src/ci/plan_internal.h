@@ -12,12 +12,23 @@
 
 #define PLAN_MAX_CALL_DEPTH 4 /* reusable workflows within one another, as on GitHub */
 
+/* The job that calls a reusable workflow, on the way from the outermost workflow to a job. In the plan's arena. */
+struct plan_call {
+    const struct plan_call *outer;   /* NULL: the event's workflow calls */
+    const struct workflow *workflow; /* of the calling job */
+    const struct workflow_job *job;
+    const char *prefix;              /* "caller/" or "caller (leg)/", with those further out: before the called jobs' keys */
+    json_t *leg;                     /* of the caller's matrix, owned by the plan's jobs; or NULL */
+    json_t *inputs;                  /* of the caller's own workflow, when that is called itself */
+};
+
 /* A job of a workflow, or one leg of its matrix. */
 struct plan_job {
     struct ci_plan_job pub;
     const struct workflow *workflow;
     const struct workflow_job *job;
     const struct workflow *root; /* the workflow that the event runs, when this one is called by it */
+    const struct plan_call *call; /* NULL when the event runs the workflow itself */
     json_t *leg;    /* owned; NULL without a matrix */
     json_t *inputs; /* owned; of a called workflow */
 };
@@ -38,6 +49,7 @@ struct ci_plan {
     struct action_mapping *user_actions; /* the arena's */
     size_t user_action_count;
     struct map ids;        /* of the jobs */
+    json_t *kept;          /* array: values that live as long as the plan */
     const struct workflow_job *facts_job; /* plan_jobs.c: the job that `facts` are of */
     struct plan_step_facts *facts;
     size_t facts_count;
@@ -92,6 +104,13 @@ json_t *plan_event_inputs(const struct ci_plan *plan, const struct workflow *w);
 
 /* The reusable workflow of the repository that USES ("./.github/workflows/x.yml") names, or NULL with ERR. */
 struct workflow *plan_called_workflow(struct ci_plan *plan, const char *uses, struct error *err);
+
+/* `with` of the calling JOB over the defaults that CALLED declares. New reference, or NULL with ERR. */
+json_t *plan_called_inputs(const struct workflow *called, const struct workflow *caller, const struct workflow_job *job,
+                           json_t *contexts, struct error *err);
+
+/* "owner/name" of what is planned. */
+const char *ci_plan_repository(const struct ci_plan *plan);
 
 /* Drops what plan_jobs.c keeps while it lays jobs out. */
 void plan_forget_facts(struct ci_plan *plan);

@@ -21,6 +21,7 @@ struct frame { /* where jobs are added: the workflow itself, or one that it call
     const char *prefix; /* "caller/" or NULL */
     json_t *inputs;     /* NULL: those of the plan */
     const char *reason; /* the caller is skipped */
+    const struct plan_call *call;
     const struct str_list *caller_needs; /* what the calling jobs wait for */
     int depth;
 };
@@ -338,6 +339,7 @@ static struct plan_job *add(const struct frame *f, const struct workflow_job *jo
 
     pj->workflow = f->workflow;
     pj->root = f->root;
+    pj->call = f->call;
     pj->job = job;
     pj->leg = json_incref(leg);
     pj->pub.id = unique_id(plan, in_arena(plan, plan_job_id(f->workflow, job, leg, f->prefix)));
@@ -426,14 +428,47 @@ bool plan_leg_is_duplicate(const struct workflow *workflow, const struct workflo
 
 static int add_job(const struct frame *f, const struct workflow_job *job, struct error *err);
 
-static int add_called(const struct frame *f, const struct workflow_job *job, json_t *contexts,
+/* What stands in front of the keys of the jobs that JOB (or LEG of its matrix) calls. */
+static const char *call_prefix(const struct frame *f, const struct workflow_job *job, const json_t *leg)
+{
+    const char *outer = f->prefix != NULL ? f->prefix : "";
+    char *label = leg != NULL ? matrix_leg_label(leg) : NULL;
+    const char *prefix;
+
+    for (char *p = label; p != NULL && *p != '\0'; p++)
+        *p = *p == '/' ? '_' : *p; /* a slash parts the callers */
+    prefix = label != NULL ? arena_printf(&f->plan->arena, "%s%s (%s)/", outer, job->key, label)
+                           : arena_printf(&f->plan->arena, "%s%s/", outer, job->key);
+    free(label);
+    return prefix;
+}
+
+/* Keeps a reference as long as the plan lives. */
+static json_t *keep(struct ci_plan *plan, json_t *value)
+{
+    if (plan->kept == NULL)
+        plan->kept = json_array();
+    if (value != NULL)
+        json_array_append(plan->kept, value);
+    return value;
+}
+
+static const struct plan_call *make_call(const struct frame *f, const struct workflow_job *job, json_t *leg)
+{
+    struct plan_call *call = arena_alloc(&f->plan->arena, sizeof *call);
+
+    *call = (struct plan_call){.outer = f->call, .workflow = f->workflow, .job = job, .prefix = call_prefix(f, job, leg),
+                               .leg = keep(f->plan, leg), .inputs = keep(f->plan, f->inputs)};
+    return call;
+}
+
+static int add_called(const struct frame *f, const struct workflow_job *job, json_t *leg, json_t *contexts,
                       const char *reason, struct error *err)
 {
     const struct yaml_node *uses = yaml_get(yaml_get(yaml_get(f->workflow->root, "jobs"), job->key), "uses");
     struct workflow *called;
     struct frame inner = *f;
     struct str_list needs = {0};
-    char *prefix;
     int rc = 0;
 
     if (f->depth >= PLAN_MAX_CALL_DEPTH)
@@ -445,9 +480,8 @@ static int add_called(const struct frame *f, const struct workflow_job *job, jso
                             "error parsing called workflow \"%s\": workflow was not found.", job->uses);
     if (called == NULL || plan_check_call(called, f->workflow, job, uses, err) < 0)
         return -1;
-    prefix = xasprintf("%s%s/", f->prefix != NULL ? f->prefix : "", job->key);
-    inner.prefix = arena_strdup(&f->plan->arena, prefix);
-    free(prefix);
+    inner.call = make_call(f, job, leg);
+    inner.prefix = inner.call->prefix;
     inner.workflow = called;
     inner.depth++;
     if (reason != NULL)
@@ -467,12 +501,18 @@ static int add_called(const struct frame *f, const struct workflow_job *job, jso
     return rc;
 }
 
+static bool is_local_call(const struct workflow_job *job)
+{
+    return job->uses != NULL && strncmp(job->uses, "./", 2) == 0;
+}
+
 static int add_legs(const struct frame *f, const struct workflow_job *job, json_t *contexts, json_t *legs,
                     const char *reason, struct error *err)
 {
     size_t first = f->plan->jobs.len;
     json_t *leg;
     size_t i;
+    int rc = 0;
 
     if (json_array_size(legs) == 0) {
         add(f, job, NULL, contexts, "its matrix is empty");
@@ -489,11 +529,15 @@ static int add_legs(const struct frame *f, const struct workflow_job *job, json_
             other->pub.duplicates++;
             why = arena_printf(&f->plan->arena, "the same as '%s' but for the system", other->pub.id);
         }
-        add(f, job, leg, own, why);
+        if (is_local_call(job))
+            rc = add_called(f, job, leg, own, why, err);
+        else
+            add(f, job, leg, own, why);
         json_decref(own);
+        if (rc < 0)
+            break;
     }
-    (void)err;
-    return 0;
+    return rc;
 }
 
 static int add_job(const struct frame *f, const struct workflow_job *job, struct error *err)
@@ -511,8 +555,8 @@ static int add_job(const struct frame *f, const struct workflow_job *job, struct
     if (condition_is_false(job->condition, f->workflow->is_literal, &scope))
         reason = arena_printf(&f->plan->arena, "its `if` is false: %s", job->condition);
 
-    if (job->uses != NULL && strncmp(job->uses, "./", 2) == 0 && job->strategy == NULL) {
-        rc = add_called(f, job, contexts, reason, err);
+    if (is_local_call(job) && job->strategy == NULL) {
+        rc = add_called(f, job, NULL, contexts, reason, err);
     } else if (job->strategy != NULL && template_uses_context(job->strategy, "needs")) {
         struct plan_job *pj = add(f, job, NULL, contexts, reason);
         pj->pub.is_dynamic = true;
@@ -520,6 +564,8 @@ static int add_job(const struct frame *f, const struct workflow_job *job, struct
         legs = plan_job_legs(f->workflow, job, contexts, err);
         if (legs == NULL)
             rc = -1;
+        else if (json_is_null(legs) && is_local_call(job))
+            rc = add_called(f, job, NULL, contexts, reason, err);
         else if (json_is_null(legs))
             add(f, job, NULL, contexts, reason);
         else
@@ -530,12 +576,20 @@ static int add_job(const struct frame *f, const struct workflow_job *job, struct
     return rc;
 }
 
+/* The key is as long as N, or JOB is called by the job with the key of that length. */
+static bool is_key_or_call(const struct plan_job *job, size_t n)
+{
+    char next = job->pub.key[n];
+
+    return next == '\0' || (job->call != NULL && (next == '/' || next == ' '));
+}
+
 bool plan_job_needs(const struct plan_job *job, const struct plan_job *other)
 {
     for (size_t i = 0; job->root == other->root && i < job->pub.needs.len; i++) {
         const char *need = job->pub.needs.items[i];
         size_t n = strlen(need);
-        if (strncmp(other->pub.key, need, n) == 0 && (other->pub.key[n] == '\0' || other->pub.key[n] == '/'))
+        if (strncmp(other->pub.key, need, n) == 0 && is_key_or_call(other, n))
             return true;
     }
     return false;
@@ -549,8 +603,7 @@ static bool is_skipped(const struct ci_plan *plan, const struct plan_job *from, 
 
     for (size_t i = 0; i < plan->jobs.len; i++) {
         const struct plan_job *job = plan->jobs.items[i];
-        bool is_it = strcmp(job->pub.key, key) == 0 ||
-                     (strncmp(job->pub.key, key, n) == 0 && job->pub.key[n] == '/');
+        bool is_it = strncmp(job->pub.key, key, n) == 0 && is_key_or_call(job, n);
         if (!is_it || job->root != from->root)
             continue;
         found = true;

@@ -348,7 +348,7 @@ char *plan_job_obstacle(const struct workflow *workflow, const struct workflow_j
     if (job->uses != NULL) {
         if (strncmp(job->uses, "./", 2) != 0)
             return xasprintf("a reusable workflow of another repository: %s", job->uses);
-        return xstrdup("calls a reusable workflow with a matrix, which is not mirrored");
+        return xstrdup("calls a reusable workflow with a matrix that is only known when other jobs have run");
     }
     obstacle = runner_obstacle(workflow, job, &scope);
     return obstacle != NULL ? obstacle : container_obstacle(workflow, job, &scope);

@@ -12,7 +12,9 @@
 #include "base/path.h"
 #include "base/random.h"
 #include "ci/cache.h"
+#include "ci/job_history.h"
 #include "ci/job_runner.h"
+#include "ci/run_internal.h"
 #include "ci/template.h"
 #include "ci/tree_copy.h"
 #include "io/fiber.h"
@@ -24,32 +26,6 @@
 #include <unistd.h>
 
 #define MAX_PARALLEL 64
-
-struct run {
-    struct ci_plan *plan;
-    const struct ci_run_options *options;
-    struct ci_result *result;
-    struct node *nodes;
-    size_t node_count;
-    unsigned free_slots;
-    struct vec slot_waiters; /* struct fiber * */
-    struct fiber_group group;
-    char *artifact_dir;
-    int rc;
-    struct error *err;
-};
-
-/* A job of the plan on its way; one with a dynamic matrix has several results. */
-struct node {
-    struct run *run;
-    const struct plan_job *job;
-    struct vec results; /* struct ci_job_result *, owned until handed over */
-    json_t *outputs;
-    struct fiber *fiber; /* while it runs */
-    bool waits_for_needs;
-    bool is_wanted;
-    bool is_done;
-};
 
 static struct ci_job_result *result_create(struct node *node, const char *id, const char *name)
 {
@@ -75,16 +51,42 @@ static void finish_skipped(struct node *node, const char *reason, enum ci_state 
         o->on_job_finished(o->data, result);
 }
 
-static int slot_take(struct run *run, struct error *err)
+struct slot_waiter {
+    const struct node *node;
+    struct fiber *fiber;
+};
+
+/* The waiting job that is likeliest to fail gets the free slot. */
+static void slot_offer(struct run *run)
 {
+    struct slot_waiter *best = NULL;
+
+    for (size_t i = 0; run->free_slots > 0 && i < run->slot_waiters.len; i++) {
+        struct slot_waiter *waiter = run->slot_waiters.items[i];
+        if (best == NULL || waiter->node->priority > best->node->priority)
+            best = waiter;
+    }
+    if (best != NULL) {
+        vec_remove_item(&run->slot_waiters, best);
+        fiber_wake(best->fiber);
+    }
+}
+
+static int slot_take(struct node *node, struct error *err)
+{
+    struct run *run = node->run;
+    struct slot_waiter me = {.node = node, .fiber = fiber_current()};
+
     while (run->free_slots == 0) {
-        struct fiber *me = fiber_current();
-        vec_push(&run->slot_waiters, me);
-        if (fiber_wait(err) < 0) {
-            vec_remove_item(&run->slot_waiters, me);
+        int rc;
+
+        vec_push(&run->slot_waiters, &me);
+        rc = fiber_wait(err);
+        vec_remove_item(&run->slot_waiters, &me);
+        if (rc < 0) {
+            slot_offer(run); /* it may have been woken for a slot */
             return -1;
         }
-        vec_remove_item(&run->slot_waiters, me);
     }
     run->free_slots--;
     return 0;
@@ -93,12 +95,10 @@ static int slot_take(struct run *run, struct error *err)
 static void slot_give(struct run *run)
 {
     run->free_slots++;
-    if (run->slot_waiters.len > 0)
-        fiber_wake(vec_remove(&run->slot_waiters, 0));
+    slot_offer(run);
 }
 
-/* "success", "failure", "skipped" or "cancelled", over all legs. */
-static const char *node_conclusion(const struct node *node)
+const char *node_conclusion(const struct node *node)
 {
     bool passed = false, skipped = false, cancelled = false;
 
@@ -111,75 +111,6 @@ static const char *node_conclusion(const struct node *node)
         skipped = skipped || r->state == CI_SKIPPED;
     }
     return cancelled ? "cancelled" : passed ? "success" : skipped ? "skipped" : "skipped";
-}
-
-/* The outputs of a called workflow, from those of its jobs. */
-static json_t *called_outputs(struct run *run, const struct workflow_job *caller, json_t *jobs)
-{
-    struct error err = {0};
-    struct workflow *called = plan_called_workflow(run->plan, caller->uses, &err);
-    const struct yaml_node *declared = called != NULL ? yaml_get(yaml_get(called->on, "workflow_call"), "outputs") : NULL;
-    json_t *contexts = json_object(), *outputs = json_object();
-    struct scope_state state = {0};
-    struct expr_scope scope = scope_make(contexts, &state);
-
-    json_object_set(contexts, "jobs", jobs);
-    for (size_t i = 0; declared != NULL && i + 1 < declared->len; i += 2) {
-        json_t *value = template_expand_node(yaml_get(declared->items[i + 1], "value"), &scope, called->file, &err);
-        if (value != NULL)
-            json_object_set_new(outputs, declared->items[i]->text, value);
-    }
-    json_decref(contexts);
-    return outputs;
-}
-
-/* The `needs` context of JOB, and what status functions see. */
-static json_t *needs_context(struct run *run, const struct plan_job *job, struct scope_state *state)
-{
-    json_t *needs = json_object();
-    const char *slash = strrchr(job->pub.key, '/');
-    size_t prefix = slash != NULL ? (size_t)(slash - job->pub.key) + 1 : 0;
-
-    for (size_t i = 0; i < job->pub.needs.len; i++) {
-        const char *need = job->pub.needs.items[i];
-        size_t n = strlen(need);
-        const char *conclusion = "skipped";
-        json_t *outputs = json_object(), *jobs = json_object(), *entry;
-        const struct workflow_job *caller = workflow_job(job->root, need);
-
-        for (size_t k = 0; k < run->node_count; k++) {
-            const struct node *other = &run->nodes[k];
-            const char *own, *key = other->job->pub.key;
-            if (other->job->root != job->root || strncmp(key, need, n) != 0 || (key[n] != '\0' && key[n] != '/'))
-                continue;
-            own = node_conclusion(other);
-            if (strcmp(own, "failure") == 0 || strcmp(conclusion, "skipped") == 0 ||
-                (strcmp(own, "cancelled") == 0 && strcmp(conclusion, "failure") != 0))
-                conclusion = own;
-            if (key[n] == '\0' && json_is_object(other->outputs))
-                json_object_update(outputs, other->outputs);
-            if (key[n] == '/') {
-                entry = json_object();
-                json_object_set_new(entry, "result", json_string(own));
-                json_object_set_new(entry, "outputs", other->outputs != NULL ? json_incref(other->outputs) : json_object());
-                json_object_set_new(jobs, key + n + 1, entry);
-            }
-        }
-        if (caller != NULL && caller->uses != NULL && json_object_size(jobs) > 0) {
-            json_decref(outputs);
-            outputs = called_outputs(run, caller, jobs);
-        }
-        json_decref(jobs);
-        state->is_failed = state->is_failed || strcmp(conclusion, "failure") == 0;
-        state->is_skipped = state->is_skipped || strcmp(conclusion, "skipped") == 0;
-        state->is_cancelled = state->is_cancelled || strcmp(conclusion, "cancelled") == 0;
-        entry = json_object();
-        json_object_set_new(entry, "result", json_string(conclusion));
-        json_object_set_new(entry, "outputs", outputs);
-        json_object_set_new(needs, prefix <= n ? need + (strncmp(need, job->pub.key, prefix) == 0 ? prefix : 0) : need,
-                            entry);
-    }
-    return needs;
 }
 
 static char *file_name_of(const char *id)
@@ -270,6 +201,13 @@ static int bring_artifacts(struct run *run, const char *key, struct ci_job_resul
     return rc;
 }
 
+static const char *why_cancelled(const struct node *node, const struct error *err)
+{
+    return node->strategy != NULL && node->strategy->has_failed && !node->run->result->was_stopped
+               ? "another leg of the matrix failed (fail-fast)"
+               : err->text;
+}
+
 /* Runs one leg in its own copy of the tree. CONTEXTS is taken. */
 static int run_leg(struct node *node, struct ci_job_result *result, json_t *contexts, struct error *err)
 {
@@ -296,8 +234,12 @@ static int run_leg(struct node *node, struct ci_job_result *result, json_t *cont
             goto out;
         }
     }
-    if (slot_take(run, err) < 0)
+    if (gate_enter(node, contexts, err) < 0)
         goto out;
+    if (slot_take(node, err) < 0) {
+        gate_leave(node, result);
+        goto out;
+    }
     start = clock_monotonic_ms();
     if (o->on_job_started != NULL)
         o->on_job_started(o->data, result->id, result->name);
@@ -308,7 +250,9 @@ static int run_leg(struct node *node, struct ci_job_result *result, json_t *cont
         rc = job_runner_run(&runner, err);
     result->duration_ms = clock_monotonic_ms() - start;
     slot_give(run);
+    gate_leave(node, result);
     if (rc == 0) {
+        history_note(run->history, result);
         take_outputs(node, runner.outputs);
         if (key != NULL && result->state == CI_PASSED && keep_artifacts(run, key, &runner.uploaded, err) == 0)
             cache_store(o->cache_dir, key, result, runner.outputs);
@@ -321,9 +265,9 @@ out:
     if (rc < 0) {
         result->state = err->code == ERROR_CANCELLED ? CI_CANCELLED : CI_ENVIRONMENT;
         if (result->reason == NULL)
-            result->reason = xstrdup(err->text);
+            result->reason = xstrdup(why_cancelled(node, err));
     }
-    if (rc == 0 && o->on_job_finished != NULL)
+    if ((rc == 0 || !run->result->was_stopped) && o->on_job_finished != NULL)
         o->on_job_finished(o->data, result);
     job_runner_finish(&runner);
     free(name);
@@ -355,7 +299,8 @@ static int run_one(struct node *node, json_t *leg, json_t *needs, size_t index, 
 {
     const struct plan_job *job = node->job;
     bool is_dynamic = job->pub.is_dynamic;
-    json_t *contexts = plan_job_contexts(node->run->plan, job->workflow, job->job->key, leg, needs, job->inputs);
+    json_t *inputs = job_called_inputs(node->run, job);
+    json_t *contexts = plan_job_contexts(node->run->plan, job->workflow, job->job->key, leg, needs, inputs);
     json_t *strategy = json_object_get(contexts, "strategy");
     char *id = is_dynamic ? plan_job_id(job->workflow, job->job, leg, NULL) : xstrdup(job->pub.id);
     char *name = is_dynamic ? plan_job_name(job->workflow, job->job, leg, contexts) : xstrdup(job->pub.name);
@@ -363,21 +308,88 @@ static int run_one(struct node *node, json_t *leg, json_t *needs, size_t index, 
 
     free(id);
     free(name);
+    json_decref(inputs);
+    if (node->strategy != NULL) {
+        json_object_set_new(strategy, "fail-fast", json_boolean(node->strategy->fail_fast));
+        json_object_set_new(strategy, "max-parallel",
+                            json_integer((json_int_t)(node->strategy->max_parallel > 0 ? node->strategy->max_parallel : total)));
+    }
     json_object_set_new(strategy, "job-index", json_integer((json_int_t)index));
     json_object_set_new(strategy, "job-total", json_integer((json_int_t)total));
     result->allowed_to_fail = job_allows_failure(job, contexts);
     return run_leg(node, result, contexts, err);
 }
 
+/* The leg's number among those of its job, and how many there are. */
+static void place_in_matrix(const struct node *node, size_t *index, size_t *total)
+{
+    *index = *total = 0;
+    for (size_t i = 0; i < node->run->node_count; i++) {
+        const struct node *other = &node->run->nodes[i];
+        if (other->job->root != node->job->root || strcmp(other->job->pub.key, node->job->pub.key) != 0)
+            continue;
+        if (other == node)
+            *index = *total;
+        ++*total;
+    }
+}
+
+/* A leg of a matrix that was not known before. */
+struct leg {
+    struct node *node;
+    json_t *values, *needs;
+    size_t index, total;
+    struct fiber_group *group;
+    struct error err;
+    int rc;
+};
+
+static void leg_fiber(void *arg)
+{
+    struct leg *leg = arg;
+    struct fiber *me = fiber_current();
+
+    leg->rc = run_one(leg->node, leg->values, leg->needs, leg->index, leg->total, &leg->err);
+    vec_remove_item(&leg->node->legs, me);
+    fiber_group_done(leg->group);
+}
+
+static int run_legs(struct node *node, json_t *legs, json_t *needs, struct error *err)
+{
+    size_t n = json_array_size(legs);
+    struct leg *all = xcalloc(n + 1, sizeof *all);
+    struct fiber_group group = {0};
+    int rc = 0;
+
+    for (size_t i = 0; i < n; i++) {
+        all[i] = (struct leg){.node = node, .values = json_array_get(legs, i), .needs = needs, .index = i, .total = n, .group = &group};
+        fiber_group_add(&group);
+        vec_push(&node->legs, fiber_start(node->run->options->loop, leg_fiber, &all[i]));
+    }
+    if (fiber_group_wait(&group, err) < 0) {
+        rc = -1;
+        for (size_t i = 0; i < node->legs.len; i++)
+            fiber_cancel(node->legs.items[i]);
+        fiber_shield(true);
+        (void)fiber_group_wait(&group, NULL);
+        fiber_shield(false);
+    }
+    vec_finish(&node->legs);
+    free(all);
+    return rc;
+}
+
 static int run_node(struct node *node, struct error *err)
 {
     const struct plan_job *job = node->job;
     struct scope_state state = {0};
-    json_t *needs = needs_context(node->run, job, &state), *contexts, *legs = NULL;
+    json_t *needs = job_needs_context(node->run, job, &state), *inputs = job_called_inputs(node->run, job);
+    json_t *contexts, *legs = NULL;
     bool wanted = !state.is_failed && !state.is_skipped && !state.is_cancelled;
     int rc = 0;
 
-    contexts = plan_job_contexts(node->run->plan, job->workflow, job->job->key, NULL, needs, job->inputs);
+    contexts = plan_job_contexts(node->run->plan, job->workflow, job->job->key, NULL, needs, inputs);
+    json_decref(inputs);
     if (job->workflow->is_literal) {
         wanted = job->job->when == WORKFLOW_ALWAYS ? !state.is_cancelled
                  : job->job->when == WORKFLOW_ON_FAILURE ? state.is_failed && !state.is_cancelled
@@ -390,7 +402,9 @@ static int run_node(struct node *node, struct error *err)
             goto out;
         }
     }
-    if (!wanted) {
+    if (wanted && job_caller_is_unwanted(node->run, job)) {
+        finish_skipped(node, "the `if` of the job that calls it is false", CI_SKIPPED);
+    } else if (!wanted) {
         char *reason = state.is_failed || state.is_skipped || state.is_cancelled
                            ? xasprintf("a job that it needs %s", state.is_failed ? "failed" : "was not run")
                        : job->job->when == WORKFLOW_ON_FAILURE
@@ -399,15 +413,16 @@ static int run_node(struct node *node, struct error *err)
         finish_skipped(node, reason, CI_SKIPPED);
         free(reason);
     } else if (!job->pub.is_dynamic) {
-        rc = run_one(node, job->leg, needs, 0, 1, err);
+        size_t index, total;
+        place_in_matrix(node, &index, &total);
+        rc = run_one(node, job->leg, needs, index, total, err);
     } else {
         legs = plan_job_legs(job->workflow, job->job, contexts, err);
         if (legs == NULL || json_array_size(legs) == 0) {
             finish_skipped(node, legs == NULL ? err->text : "its matrix is empty", CI_SKIPPED);
             error_clear(err);
         }
-        for (size_t i = 0; rc == 0 && i < json_array_size(legs); i++)
-            rc = run_one(node, json_array_get(legs, i), needs, i, json_array_size(legs), err);
+        rc = run_legs(node, legs, needs, err);
     }
 out:
     json_decref(needs);
@@ -433,7 +448,8 @@ static void node_fiber(void *arg)
     struct error err = {0};
     int rc = 0;
 
-    while (rc == 0 && !needs_are_done(node)) {
+    /* Those that failed the last time run alone, before everything. */
+    while (rc == 0 && (!needs_are_done(node) || (run->first_pending > 0 && !node->goes_first))) {
         node->waits_for_needs = true;
         rc = fiber_wait(&err);
         node->waits_for_needs = false;
@@ -441,9 +457,11 @@ static void node_fiber(void *arg)
     if (rc == 0)
         rc = run_node(node, &err);
     if (rc < 0 && node->results.len == 0)
-        finish_skipped(node, err.text, err.code == ERROR_CANCELLED ? CI_CANCELLED : CI_ENVIRONMENT);
+        finish_skipped(node, why_cancelled(node, &err), err.code == ERROR_CANCELLED ? CI_CANCELLED : CI_ENVIRONMENT);
     node->is_done = true;
     node->fiber = NULL;
+    run->first_pending -= node->goes_first;
+    gate_node_done(node);
     for (size_t i = 0; i < run->node_count; i++) {
         if (run->nodes[i].waits_for_needs && run->nodes[i].fiber != NULL)
             fiber_wake(run->nodes[i].fiber);
@@ -504,12 +522,26 @@ static void cancel_all(struct run *run)
     }
 }
 
+/* Which jobs are likeliest to fail, and which failed the last time and can start at once. */
+static void order(struct run *run)
+{
+    for (size_t i = 0; i < run->node_count; i++) {
+        struct node *node = &run->nodes[i];
+        node->priority = history_priority(run->history, node->job->pub.id, run->options->changed_paths);
+        node->goes_first = node->is_wanted && node->job->pub.reason == NULL && !node->job->pub.is_dynamic &&
+                           node->job->pub.needs.len == 0 && history_failed_last(run->history, node->job->pub.id);
+        run->first_pending += node->goes_first;
+    }
+}
+
 static void run_fiber(void *arg)
 {
     struct run *run = arg;
     struct error err = {0};
 
     choose(run);
+    gate_prepare(run);
+    order(run);
     for (size_t i = 0; i < run->node_count; i++) {
         struct node *node = &run->nodes[i];
         if (!node->is_wanted) {
@@ -535,7 +567,7 @@ static void run_fiber(void *arg)
 int ci_run(const struct ci_plan *plan, const struct ci_run_options *options, struct ci_result *result,
            struct error *err)
 {
-    struct run run = {.plan = (struct ci_plan *)(uintptr_t)plan, .options = options, .result = result, .err = err};
+    struct run run = {.plan = (struct ci_plan *)(uintptr_t)plan, .options = options, .result = result};
     int64_t start = clock_monotonic_ms();
     long cores = sysconf(_SC_NPROCESSORS_ONLN);
     int rc = -1;
@@ -557,6 +589,7 @@ int ci_run(const struct ci_plan *plan, const struct ci_run_options *options, str
         run.nodes[i].run = &run;
         run.nodes[i].job = plan->jobs.items[i];
     }
+    run.history = history_load(options->cache_dir, ci_plan_repository(plan));
     if (fiber_current() != NULL)
         run_fiber(&run);
     else
@@ -566,8 +599,11 @@ int ci_run(const struct ci_plan *plan, const struct ci_run_options *options, str
         struct error ignored = {0};
         (void)file_remove_tree(run.artifact_dir, &ignored);
     }
+    history_save(run.history, options->changed_paths);
     rc = 0;
 out:
+    history_destroy(run.history);
+    gate_finish(&run);
     vec_finish(&run.slot_waiters);
     free(run.nodes);
     free(run.artifact_dir);
