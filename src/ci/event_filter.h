@@ -14,6 +14,8 @@ struct event {
     const struct str_list *changed_paths; /* NULL: unknown, path filters hold */
 };
 
+bool event_is_known(const char *name);
+
 /* Known events, known filters, no contradicting ones. */
 int event_filter_check(const struct yaml_node *on, const char *file, struct error *err);
 

@@ -99,6 +99,15 @@ static int not_expected(const struct yaml_node *node, const char *file, struct e
                                             node->kind == YAML_MAPPING ? "mapping" : "sequence");
 }
 
+bool event_is_known(const char *name)
+{
+    for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++) {
+        if (strcmp(kinds[i].name, name) == 0)
+            return true;
+    }
+    return false;
+}
+
 static const struct event_kind *find_kind(const struct yaml_node *name)
 {
     for (size_t i = 0; name->kind == YAML_SCALAR && i < sizeof kinds / sizeof *kinds; i++) {

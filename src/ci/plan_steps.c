@@ -41,33 +41,6 @@ static bool starts_with_one_of(const char *line, const char *const *words, size_
     return false;
 }
 
-bool plan_is_dependency_step(const char *script, bool *is_system)
-{
-    static const char *const system_tools[] = {"apt-get ", "apt ", "dnf ", "yum ", "apk add", "brew ", "snap "};
-    static const char *const tools[] = {
-        "npm ci", "npm install", "npm i ", "pnpm install", "pnpm i", "yarn install", "yarn --frozen",
-        "pip install", "pip3 install", "-m pip install", "uv sync", "uv pip", "poetry install",
-        "cargo fetch", "cargo install", "rustup ", "go mod download", "go install ", "bundle install",
-        "gem install", "composer install", "composer update", "dotnet restore", "corepack enable",
-        "git submodule", "git clone", "curl -", "wget "};
-    bool found = false;
-
-    *is_system = false;
-    for (const char *p = script; p != NULL && *p != '\0'; p = strchr(p, '\n')) {
-        size_t n;
-
-        p += strspn(p, "\n \t");
-        if (strncmp(p, "sudo ", 5) == 0)
-            p += 5;
-        if (starts_with_one_of(p, system_tools, sizeof system_tools / sizeof *system_tools))
-            *is_system = found = true;
-        n = strcspn(p, "\n");
-        found = found || starts_with_one_of(p, tools, sizeof tools / sizeof *tools) ||
-                (strncmp(p, "python", 6) == 0 && memmem(p, n, "-m pip install", 14) != NULL);
-    }
-    return found;
-}
-
 /* Is WORD in the script, as a command's first words: at a line's start or after ; & | ( ` or $( ? */
 static bool calls(const char *script, const char *word)
 {
@@ -85,6 +58,39 @@ static bool calls(const char *script, const char *word)
             return true;
     }
     return false;
+}
+
+bool plan_is_dependency_step(const char *script, bool *is_system)
+{
+    static const char *const system_tools[] = {"apt-get ", "apt ", "dnf ", "yum ", "apk add", "brew ", "snap "};
+    static const char *const tools[] = {
+        "npm ci", "npm install", "npm i ", "pnpm install", "pnpm i", "yarn install", "yarn --frozen",
+        "pip install", "pip3 install", "-m pip install", "uv sync", "uv pip", "poetry install",
+        "cargo fetch", "cargo install", "rustup ", "go mod download", "go install ", "bundle install",
+        "gem install", "composer install", "composer update", "dotnet restore", "corepack enable",
+        "git submodule", "git clone", "curl -", "wget "};
+    bool found = false;
+
+    static const char *const anywhere[] = {"npm ci", "npm install", "pnpm install", "yarn install", "pip install",
+                                           "pip3 install", "uv sync", "poetry install", "bundle install",
+                                           "composer install", "go mod download", "cargo fetch"};
+
+    *is_system = false;
+    for (size_t i = 0; script != NULL && i < sizeof anywhere / sizeof *anywhere; i++)
+        found = found || calls(script, anywhere[i]);
+    for (const char *p = script; p != NULL && *p != '\0'; p = strchr(p, '\n')) {
+        size_t n;
+
+        p += strspn(p, "\n \t");
+        if (strncmp(p, "sudo ", 5) == 0)
+            p += 5;
+        if (starts_with_one_of(p, system_tools, sizeof system_tools / sizeof *system_tools))
+            *is_system = found = true;
+        n = strcspn(p, "\n");
+        found = found || starts_with_one_of(p, tools, sizeof tools / sizeof *tools) ||
+                (strncmp(p, "python", 6) == 0 && memmem(p, n, "-m pip install", 14) != NULL);
+    }
+    return found;
 }
 
 bool plan_needs_network(const char *script)

@@ -4,10 +4,13 @@
 #include "base/alloc.h"
 #include "base/buf.h"
 #include "base/file.h"
+#include "base/json.h"
 #include "base/path.h"
 #include "base/utf8.h"
 #include "ci/ci.h"
+#include "ci/event_filter.h"
 #include "ci/report.h"
+#include "cli/ci_change.h"
 #include "cli/settings.h"
 #include "config/config.h"
 #include "config/run_settings.h"
@@ -24,7 +27,10 @@ static const struct option_spec ci_options[] = {
     {"job", 'j', "JOB", "only this job (key, id or name) and what it needs", false},
     {"workflow", 'w', "FILE", "only this workflow (file or name)", false},
     {"event", 0, "NAME", "event to mirror: push (default), pull_request, ...", false},
-    {"base", 0, "REF", "the change is what differs from REF: for path filters", false},
+    {"base", 0, "REF", "the change is what differs from REF: for path filters; the branch a pull request aims at", false},
+    {"tag", 0, "NAME", "a push of this tag instead of the branch", false},
+    {"input", 0, "NAME=VALUE", "an input of workflow_dispatch or workflow_call; may be repeated", true},
+    {"event-file", 0, "FILE", "the event's payload as JSON (github.event)", false},
     {"all", 0, NULL, "list workflows that do not run for the event too", false},
     {"in-place", 0, NULL, "run in this folder instead of in a copy for each job", false},
     {"no-cache", 0, NULL, "run jobs that passed for this very tree again", false},
@@ -76,21 +82,6 @@ static char *clean_tree_id(struct cli_context *ctx)
 
     free(dirty);
     return id;
-}
-
-static void changed_paths(struct cli_context *ctx, const char *base, struct str_list *paths)
-{
-    const char *argv[] = {"git", "-c", "core.fsmonitor=false", "diff", "--name-only", "--no-ext-diff", base, "--", NULL};
-    struct process_run_options options = {.argv = argv, .timeout_ms = 10000};
-    struct process_result result = {0};
-    struct error err = {0};
-
-    if (process_run(ctx->loop, &options, &result, &err) == 0 && result.exit.exit_code == 0) {
-        str_split(paths, buf_cstr(&result.out), '\n');
-        if (paths->len > 0 && *paths->items[paths->len - 1] == '\0')
-            str_list_remove(paths, paths->len - 1);
-    }
-    process_result_finish(&result);
 }
 
 static void print_job_head(const struct ci_plan_job *job)
@@ -339,13 +330,58 @@ static void read_secrets(const struct str_list *settings, struct str_list *secre
     }
 }
 
+/* What the command line says of the event. */
+struct event_options {
+    struct str_list paths, inputs;
+    struct buf payload;
+    bool has_paths;
+};
+
+static void event_options_finish(struct event_options *e)
+{
+    str_list_finish(&e->paths);
+    str_list_finish(&e->inputs);
+    buf_free(&e->payload);
+}
+
+static int read_event_options(struct cli_context *ctx, const struct cli_args *args, const char *event,
+                              struct event_options *e, struct error *err)
+{
+    const char *base = cli_option(args, "base"), *file = cli_option(args, "event-file"), *input;
+
+    if (event != NULL && !event_is_known(event) && strcmp(event, "merge_request") != 0)
+        return error_set(err, ERROR_USAGE, "--event '%s': no such event; push, pull_request, workflow_dispatch, schedule ... "
+                                           "is expected", event);
+    for (size_t i = 0; (input = cli_option_at(args, "input", i)) != NULL; i++) {
+        if (strchr(input, '=') == NULL || *input == '=')
+            return error_set(err, ERROR_USAGE, "--input '%s': NAME=VALUE is expected", input);
+        str_list_add(&e->inputs, input);
+    }
+    if (file != NULL) {
+        json_t *json;
+        if (file_read(file, &e->payload, 4 << 20, err) < 0)
+            return error_wrap(err, "--event-file");
+        json = json_parse(buf_cstr(&e->payload), e->payload.len, file, err);
+        if (!json_is_object(json)) {
+            json_decref(json);
+            return error_is_set(err) ? -1 : error_set(err, ERROR_USAGE, "%s: a JSON object is expected", file);
+        }
+        json_decref(json);
+    }
+    e->has_paths = base != NULL;
+    return base == NULL ? 0
+                        : ci_change_paths(ctx->loop, base, event != NULL && strncmp(event, "pull_request", 12) == 0,
+                                          &e->paths, err);
+}
+
 static int run_ci(struct cli_context *ctx, const struct cli_args *args)
 {
     const char *verb = args->positionals.len > 0 ? args->positionals.items[0] : "run";
     struct ci_cli cli = {.ctx = ctx, .args = args, .is_json = cli_flag(args, "json")};
     struct error err = {0};
     struct run_settings settings;
-    struct str_list paths = {0}, secrets = {0};
+    struct str_list secrets = {0};
+    struct event_options e = {0};
     struct config *config;
     struct ci_plan *plan;
     char *root, *branch, *sha;
@@ -363,8 +399,7 @@ static int run_ci(struct cli_context *ctx, const struct cli_args *args)
     branch = git_line(ctx, "symbolic-ref", "--short", "HEAD");
     sha = git_line(ctx, "rev-parse", "-q", "HEAD");
     read_secrets(&settings.ci_secrets, &secrets);
-    if (cli_option(args, "base") != NULL)
-        changed_paths(ctx, cli_option(args, "base"), &paths);
+    const char *event = cli_option(args, "event") != NULL ? cli_option(args, "event") : settings.ci_event;
     struct ci_options options = {
         .definition_dir = root,
         .commands = &settings.ci_commands,
@@ -375,13 +410,20 @@ static int run_ci(struct cli_context *ctx, const struct cli_args *args)
         .secrets = &secrets,
         .vars = &settings.ci_vars,
         .job = cli_option(args, "job"),
-        .event = cli_option(args, "event") != NULL ? cli_option(args, "event") : settings.ci_event,
+        .event = event,
+        .base_branch = cli_option(args, "base") != NULL ? ci_change_branch(cli_option(args, "base")) : NULL,
+        .tag = cli_option(args, "tag"),
+        .inputs = &e.inputs,
         .branch = branch,
-        .changed_paths = cli_option(args, "base") != NULL ? &paths : NULL,
         .sha = sha,
         .include_unmatched = cli_flag(args, "all"),
     };
-    plan = ci_plan_create(&options, &err);
+    plan = NULL;
+    if (read_event_options(ctx, args, event, &e, &err) == 0) {
+        options.changed_paths = e.has_paths ? &e.paths : NULL;
+        options.event_json = e.payload.len > 0 ? buf_cstr(&e.payload) : NULL;
+        plan = ci_plan_create(&options, &err);
+    }
     if (plan == NULL) {
         code = EXIT_USAGE;
         (void)cli_fail(&err);
@@ -395,7 +437,7 @@ static int run_ci(struct cli_context *ctx, const struct cli_args *args)
         code = run_jobs(&cli, plan, &settings);
     }
     ci_plan_destroy(plan);
-    str_list_finish(&paths);
+    event_options_finish(&e);
     str_list_finish(&secrets);
     free(root);
     free(branch);
