@@ -452,7 +452,7 @@ const struct command command_ci = {
     .summary = "run the project's CI on this machine",
     .usage = "[OPTIONS] [list|plan|run]",
     .details = "Runs what the project's CI would run for an event: [ci] commands of cadre.toml, else the jobs of\n"
-               ".github/workflows, else what the build files suggest. Each job runs in its own copy of the tree.\n"
+               ".github/workflows or .gitlab-ci.yml, else what the build files suggest. Each job runs in its own copy of the tree.\n"
                "list names the jobs, plan prints their commands, run (the default) runs them. What cannot run here\n"
                "is listed as skipped with its reason, never as passed. Exit code 0: green; 1: red, nothing ran, or\n"
                "the machine lacks something; 2: a workflow does not read.",
