@@ -145,28 +145,50 @@ json_t *job_needs_context(struct run *run, const struct plan_job *job, struct sc
     return needs;
 }
 
+static bool takes_from_needs(const struct plan_call *call)
+{
+    for (; call != NULL; call = call->outer) {
+        if (call->job->with != NULL && template_uses_context(call->job->with, "needs"))
+            return true;
+    }
+    return false;
+}
+
+static json_t *inputs_of_call(struct run *run, const struct plan_job *job, const struct plan_call *call,
+                              const struct workflow *called);
+
+/* The contexts of the job that calls. */
 static json_t *caller_contexts(struct run *run, const struct plan_job *job, const struct plan_call *call,
                                struct scope_state *state)
 {
-    json_t *needs = needs_of(run, job->root, call->workflow, call->outer != NULL ? call->outer->prefix : "", call->job, state);
-    json_t *contexts = plan_job_contexts(run->plan, call->workflow, call->job->key, call->leg, needs, call->inputs);
+    const char *prefix = call->outer != NULL ? call->outer->prefix : "";
+    json_t *needs = needs_of(run, job->root, call->workflow, prefix, call->job, state);
+    json_t *inputs = takes_from_needs(call->outer) ? inputs_of_call(run, job, call->outer, call->workflow)
+                                                   : json_incref(call->inputs);
+    json_t *contexts = plan_job_contexts(run->plan, call->workflow, call->job->key, call->leg, needs, inputs);
 
+    json_decref(inputs);
     json_decref(needs);
     return contexts;
 }
 
-json_t *job_called_inputs(struct run *run, const struct plan_job *job)
+/* What CALL gives to CALLED, with what is known by now. */
+static json_t *inputs_of_call(struct run *run, const struct plan_job *job, const struct plan_call *call,
+                              const struct workflow *called)
 {
-    const struct plan_call *call = job->call;
     struct scope_state state = {0};
     struct error ignored = {0};
-    json_t *contexts, *inputs;
+    json_t *contexts = caller_contexts(run, job, call, &state);
+    json_t *inputs = plan_called_inputs(called, call->workflow, call->job, contexts, &ignored);
 
-    if (call == NULL || call->job->with == NULL || !template_uses_context(call->job->with, "needs"))
-        return json_incref(job->inputs);
-    contexts = caller_contexts(run, job, call, &state);
-    inputs = plan_called_inputs(job->workflow, call->workflow, call->job, contexts, &ignored);
     json_decref(contexts);
+    return inputs;
+}
+
+json_t *job_called_inputs(struct run *run, const struct plan_job *job)
+{
+    json_t *inputs = takes_from_needs(job->call) ? inputs_of_call(run, job, job->call, job->workflow) : NULL;
+
     return inputs != NULL ? inputs : json_incref(job->inputs);
 }
 
