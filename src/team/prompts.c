@@ -125,7 +125,7 @@ char *prompt_amend(const struct run *run, const char *why)
     add_goal(&b, run);
     add_plan(&b, run);
     buf_puts(&b, "# Why the plan needs a change\n\n");
-    add_data_string(&b, "engine", why, MAX_EVIDENCE_BYTES);
+    add_data_string(&b, "state of the run", why, MAX_EVIDENCE_BYTES);
     buf_printf(&b, "\nAmend `%s` (it is in your working directory): split, replace or drop tasks that are not done, "
                    "or add tasks. Never change a task that is marked done. Then call submit_result.\n",
                path_basename(run->plan_path));
@@ -143,7 +143,7 @@ char *prompt_task(const struct run *run, const struct task *task, const char *st
     buf_printf(&b, "Accepted when: %s\n\nThe task is part of this goal: %s\n\n", task->accept, run->goal);
     if (task->evidence != NULL) {
         buf_printf(&b, "# This is attempt %d. What came of the one before\n\n", task->attempt);
-        add_data_string(&b, "engine", task->evidence, MAX_EVIDENCE_BYTES);
+        add_data_string(&b, "evidence of the attempt before", task->evidence, MAX_EVIDENCE_BYTES);
         buf_putc(&b, '\n');
     }
     if (start_note != NULL)
@@ -194,7 +194,7 @@ char *prompt_qa(const struct run *run, const char *diff, size_t diff_len, const 
     buf_puts(&b, "# All changes of the run\n\n");
     prompt_add_data(&b, "git diff", diff, diff_len, MAX_DIFF_BYTES);
     if (evidence != NULL)
-        add_data_string(&b, "engine", evidence, MAX_EVIDENCE_BYTES);
+        add_data_string(&b, "evidence of the attempt before", evidence, MAX_EVIDENCE_BYTES);
     buf_puts(&b, "Add tests for changed lines that no test covers; change tests only. When every changed line has a "
                  "test, change nothing. For a bug that was mended, put the steps to reproduce it into `notes`. Then "
                  "call submit_result.\n");
