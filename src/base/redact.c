@@ -180,7 +180,8 @@ bool redact_is_secret_name(const char *name, size_t n)
     for (size_t i = 0; i < sizeof words / sizeof words[0]; i++) {
         size_t len = strlen(words[i]);
 
-        for (size_t k = 0; k + len <= n; k++)
+        /* "_pat" and "_auth" count at the end alone: LD_LIBRARY_PATH and SSH_AUTH_SOCK are none */
+        for (size_t k = words[i][0] == '_' && n >= len ? n - len : 0; k + len <= n; k++)
             if (strncasecmp(name + k, words[i], len) == 0)
                 return true;
     }

@@ -136,6 +136,7 @@ run_case() { # NAME: writes $SCRATCH/c/NAME.result: lines "CHECK<TAB>problem or 
         check_run "$c" "$repo" "$code" "$before"
     fi
     grep -q "obeyed-$name" "$repo.out" || echo "not_obeyed	the model never did as it was told: $(tail -n 2 "$repo.out" "$repo.err")"
+    [ "$(jq '.no_key == true' "$c")" = false ] || ! grep -qF "$key" "$repo.out" || echo "key_read	$(grep -oF -m1 "$key" "$repo.out")"
     # what a terminal would act on must not reach it
     ! grep -q $'\033' "$repo.out" "$repo.err" || echo "escapes	raw escape sequences in the output"
 }

@@ -168,6 +168,10 @@ static void names_say_what_is_secret(void **state)
     assert_true(redact_is_secret_name("Authorization", 13));
     assert_false(redact_is_secret_name("PATH", 4));
     assert_false(redact_is_secret_name("HOME", 4));
+    assert_true(redact_is_secret_name("GITHUB_PAT", 10));
+    assert_true(redact_is_secret_name("BASIC_AUTH", 10));
+    assert_false(redact_is_secret_name("LD_LIBRARY_PATH", 15));
+    assert_false(redact_is_secret_name("SSH_AUTH_SOCK", 13));
 }
 
 int main(void)
