@@ -5,6 +5,7 @@
 
 #include "base/buf.h"
 #include "base/log.h"
+#include "base/redact.h"
 #include "config/config.h"
 #include "config/role.h"
 #include "config/schema.h"
@@ -51,6 +52,7 @@ static void get(const struct config *c, const char *key, bool json)
         buf_append(&text, value->as.string.bytes, value->as.string.len);
     else
         toml_append_inline(&text, value);
+    redact_buf(&text, 0, REDACT_ALL); /* a password within an address, say */
     puts(buf_cstr(&text));
     buf_free(&text);
     toml_free(value);
@@ -73,6 +75,7 @@ static void explain(const struct config *c, const char *key)
 
     if (value != NULL)
         toml_append_inline(&text, value);
+    redact_buf(&text, 0, REDACT_ALL);
     printf("%s%s%s\n", key, value != NULL ? " = " : " is not set", buf_cstr(&text));
     if (config_origin(c, key, &origin))
         print_origin(&origin);

@@ -71,6 +71,7 @@ script '{rules: (
   ending)}' "$SCRATCH/run.json"
 start_mock "$SCRATCH/run.json"
 url_with_password=$(printf '%s' "$MOCK_URL" | sed "s|http://|http://user:${S[base_url_password]}@|")
+printf '%s\n' "${S[auth_command_output]}" >"$SCRATCH/token"
 cat >>"$CODEX_HOME/config.toml" <<EOF
 http_headers = { X-Api-Key = "${S[header_literal]}" }
 env_http_headers = { X-Extra = "HEADER_VALUE" }
@@ -87,7 +88,7 @@ name = "Third"
 base_url = "$MOCK_URL"
 request_max_retries = 0
 stream_max_retries = 0
-auth = { command = "sh", args = ["-c", "printf %s ${S[auth_command_output]}"] }
+auth = { command = "sh", args = ["-c", "cat $SCRATCH/token"] }
 
 [mcp_servers.local]
 command = "true"
@@ -112,6 +113,17 @@ ok the_run_ends_green is "$?" 0
 ok children_were_not_given_the_variables is "$(jq -r 'select(.type=="item.completed" and .task=="T1") | .item.aggregated_output // empty' "$SCRATCH/out.run" | grep -cx 0)" 1
 ok the_agent_saw_the_file has "$SCRATCH/out.run" "GH=[redacted]"
 ok ci_logs_are_kept_without_the_token test -n "$(grep -rl '^token: .redacted.' "$XDG_STATE_HOME" --include=*.log)"
+
+# What people look at afterwards, and CI alone.
+"$CADRE" ci run --json >"$SCRATCH/out.ci" 2>"$SCRATCH/err.ci"
+"$CADRE" ci run >"$SCRATCH/out.ci-plain" 2>"$SCRATCH/err.ci-plain"
+"$CADRE" status >"$SCRATCH/out.status" 2>&1
+"$CADRE" logs >"$SCRATCH/out.logs" 2>&1
+"$CADRE" doctor >"$SCRATCH/out.doctor" 2>&1
+"$CADRE" config get model_providers >"$SCRATCH/out.config" 2>&1
+"$CADRE" config explain mcp_servers >>"$SCRATCH/out.config" 2>&1
+"$CADRE" logs --json >"$SCRATCH/out.logs-json" 2>&1
+ok ci_alone_runs_too has "$SCRATCH/out.ci" '"state"'
 
 # --- one agent: providers that fail and talk about keys ------------------------------------------------------------------
 all_secrets="Authorization: Bearer ${S[bearer_on_a_command_line]} https://bot:${S[url_in_output]}@git.invalid/ API_KEY=${S[random_value_in_a_file]} "
