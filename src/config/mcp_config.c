@@ -68,7 +68,7 @@ static int take_server(struct mcp_config *m, const char *id, const struct toml_v
     return 0;
 }
 
-static void server_finish(struct mcp_config *m)
+void mcp_config_finish(struct mcp_config *m)
 {
     free(m->id);
     free(m->command);
@@ -84,10 +84,37 @@ static void server_finish(struct mcp_config *m)
     str_list_finish(&m->disabled_tools);
 }
 
+static struct name_value *copy_pairs(const struct name_value *list, size_t n)
+{
+    struct name_value *copy = xcalloc(n + 1, sizeof *copy);
+
+    for (size_t i = 0; i < n; i++)
+        copy[i] = (struct name_value){xstrdup(list[i].name), xstrdup(list[i].value)};
+    return copy;
+}
+
+void mcp_config_copy(struct mcp_config *out, const struct mcp_config *from)
+{
+    *out = *from;
+    out->id = xstrdup(from->id);
+    out->command = xstrdup(from->command);
+    out->cwd = xstrdup(from->cwd);
+    out->url = xstrdup(from->url);
+    out->bearer_token_env_var = xstrdup(from->bearer_token_env_var);
+    out->env = copy_pairs(from->env, from->env_count);
+    out->http_headers = copy_pairs(from->http_headers, from->http_header_count);
+    out->env_http_headers = copy_pairs(from->env_http_headers, from->env_http_header_count);
+    out->args = out->env_vars = out->enabled_tools = out->disabled_tools = (struct str_list){0};
+    str_list_copy(&out->args, &from->args);
+    str_list_copy(&out->env_vars, &from->env_vars);
+    str_list_copy(&out->enabled_tools, &from->enabled_tools);
+    str_list_copy(&out->disabled_tools, &from->disabled_tools);
+}
+
 void mcp_config_list_finish(struct mcp_config_list *list)
 {
     for (size_t i = 0; i < list->len; i++)
-        server_finish(&list->items[i]);
+        mcp_config_finish(&list->items[i]);
     free(list->items);
     list->items = NULL;
     list->len = 0;
@@ -115,7 +142,7 @@ int mcp_config_for_role(struct mcp_config_list *out, const struct config *c, con
         if (take_server(&out->items[out->len++], m->key, m->value, file != NULL ? file : "-c", err) < 0)
             goto out;
         if (!out->items[out->len - 1].is_enabled)
-            server_finish(&out->items[--out->len]);
+            mcp_config_finish(&out->items[--out->len]);
     }
     rc = 0;
 out:

@@ -50,4 +50,8 @@ int mcp_config_for_role(struct mcp_config_list *out, const struct config *c, con
                         struct error *err);
 void mcp_config_list_finish(struct mcp_config_list *list);
 
+/* A copy for who outlives the list; mcp_config_finish() frees what it holds. */
+void mcp_config_copy(struct mcp_config *out, const struct mcp_config *from);
+void mcp_config_finish(struct mcp_config *m);
+
 #endif

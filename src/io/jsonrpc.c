@@ -23,6 +23,7 @@ struct jsonrpc {
     struct vec requests;
     struct vec calls;
     int64_t last_id;
+    size_t unanswered_bytes;
     bool is_ended;
     struct error why; /* of the end */
     unsigned depth;
@@ -343,6 +344,7 @@ static bool take_answer(struct jsonrpc *rpc, const json_t *message, const json_t
     }
     if (request == NULL)
         return true; /* cancelled or timed out meanwhile */
+    rpc->unanswered_bytes = 0;
     if (json_is_object(rpc_error)) {
         const char *text = json_get_string(rpc_error, "message", "error without a message");
 
@@ -383,6 +385,13 @@ static bool take_notification(struct jsonrpc *rpc, const char *method, const jso
     return leave(rpc);
 }
 
+/* What is said to a line that is no message. */
+static void complain(struct jsonrpc *rpc, const json_t *id, int code, const char *message)
+{
+    if (!rpc->options.is_silent)
+        send_error(rpc, id, code, message);
+}
+
 static bool take_message(struct jsonrpc *rpc, const json_t *message)
 {
     const json_t *id = json_object_get(message, "id");
@@ -391,14 +400,14 @@ static bool take_message(struct jsonrpc *rpc, const json_t *message)
     bool id_is_valid = json_is_string(id) || json_is_number(id);
 
     if (!json_is_object(message)) {
-        send_error(rpc, NULL, JSONRPC_INVALID_REQUEST, "Invalid request: not one object");
+        complain(rpc, NULL, JSONRPC_INVALID_REQUEST, "Invalid request: not one object");
         return true;
     }
     if (method == NULL && (json_object_get(message, "result") || json_object_get(message, "error")))
         return take_answer(rpc, message, id);
     if (method == NULL ||
         (params != NULL && !json_is_object(params) && !json_is_array(params) && !json_is_null(params))) {
-        send_error(rpc, id_is_valid ? id : NULL, JSONRPC_INVALID_REQUEST, "Invalid request");
+        complain(rpc, id_is_valid ? id : NULL, JSONRPC_INVALID_REQUEST, "Invalid request");
         return true;
     }
     if (json_is_null(params))
@@ -406,7 +415,7 @@ static bool take_message(struct jsonrpc *rpc, const json_t *message)
     if (id == NULL)
         return take_notification(rpc, method, params);
     if (!id_is_valid) {
-        send_error(rpc, NULL, JSONRPC_INVALID_REQUEST,
+        complain(rpc, NULL, JSONRPC_INVALID_REQUEST,
                    "Invalid request: the id is neither string nor number");
         return true;
     }
@@ -424,7 +433,7 @@ static bool on_line(void *user, const char *line, size_t n)
         return true;
     message = json_parse(line, n, "message", &err);
     if (message == NULL) {
-        send_error(rpc, NULL, JSONRPC_PARSE_ERROR, err.text);
+        complain(rpc, NULL, JSONRPC_PARSE_ERROR, err.text);
         return true;
     }
     goes_on = take_message(rpc, message);
@@ -436,6 +445,10 @@ int jsonrpc_feed(struct jsonrpc *rpc, const char *bytes, size_t n, struct error 
 {
     struct error why = {0};
 
+    rpc->unanswered_bytes += n;
+    if (rpc->options.max_unanswered_bytes > 0 && rpc->unanswered_bytes > rpc->options.max_unanswered_bytes)
+        return error_set(err, ERROR_LIMIT, "it sent more than %zu bytes without an answer",
+                         rpc->options.max_unanswered_bytes);
     if (line_reader_feed(&rpc->reader, bytes, n, &why) == 0 || why.code == ERROR_CANCELLED)
         return 0; /* cancelled: destroyed by a callback */
     if (err != NULL)

@@ -9,6 +9,7 @@
 #include "base/error.h"
 
 #include <jansson.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -35,6 +36,9 @@ struct jsonrpc_options {
     void (*on_notification)(void *data, const char *method, const json_t *params);
     void *data;
     size_t max_message_bytes; /* 0: 64 MiB */
+    /* So many bytes since the last answer to a request of ours are a flood: jsonrpc_feed() fails. 0: no bound. */
+    size_t max_unanswered_bytes;
+    bool is_silent; /* lines that are no messages are skipped without an answer (MCP on stdio) */
 };
 
 struct jsonrpc *jsonrpc_create(struct loop *loop, const struct jsonrpc_options *options);
@@ -44,7 +48,7 @@ struct jsonrpc *jsonrpc_create(struct loop *loop, const struct jsonrpc_options *
 void jsonrpc_destroy(struct jsonrpc *rpc);
 
 /* Received bytes. A line that is no JSON-RPC message is answered as the specification says and skipped;
- * -1 only when a message is too large. */
+ * -1 only when a message is too large, or too much came without an answer. */
 int jsonrpc_feed(struct jsonrpc *rpc, const char *bytes, size_t n, struct error *err);
 
 /* The stream has ended: every pending request fails with a copy of WHY. Later requests fail at once (in

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #define DEFAULT_EVENT_BYTES ((size_t)16 << 20)
+#define RETRY_MAX_DIGITS    9
 #define BYTE_ORDER_MARK     "\xEF\xBB\xBF"
 
 void sse_parser_init(struct sse_parser *p, size_t max_event_bytes,
@@ -12,6 +13,7 @@ void sse_parser_init(struct sse_parser *p, size_t max_event_bytes,
 {
     memset(p, 0, sizeof(*p));
     p->max_event_bytes = max_event_bytes ? max_event_bytes : DEFAULT_EVENT_BYTES;
+    p->retry_ms = -1;
     p->on_event = on_event;
     p->user = user;
 }
@@ -74,8 +76,17 @@ static bool take_line(struct sse_parser *p, const char *line, size_t n)
     } else if (is_field(line, name_len, "id") && memchr(value, '\0', value_len) == NULL) {
         buf_clear(&p->last_id);
         buf_append(&p->last_id, value, value_len);
+    } else if (is_field(line, name_len, "retry") && value_len > 0 && value_len <= RETRY_MAX_DIGITS) {
+        int64_t ms = 0;
+
+        for (size_t i = 0; i < value_len; i++) {
+            if (value[i] < '0' || value[i] > '9')
+                return true;
+            ms = ms * 10 + (value[i] - '0');
+        }
+        p->retry_ms = ms;
     }
-    return true; /* comments, "retry" and unknown fields mean nothing to us */
+    return true; /* comments and unknown fields mean nothing to us */
 }
 
 /* Skips a byte order mark, which may come in pieces. False while more bytes are needed to tell. */

@@ -7,6 +7,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 struct sse_parser {
     struct buf line;
@@ -16,6 +17,7 @@ struct sse_parser {
     bool has_data;
     bool skip_lf;
     bool started; /* the byte order mark has been looked for */
+    int64_t retry_ms; /* the last "retry" field: how long to wait before a reconnection; -1: none came */
     size_t max_event_bytes;
     /* One event; EVENT is "" when not named. The pointers live until it returns. Return false to stop. */
     bool (*on_event)(void *user, const char *event, const char *data, size_t data_len);

@@ -22,29 +22,47 @@ static const struct tool *const all_tools[] = {
 };
 #define TOOL_COUNT (sizeof all_tools / sizeof all_tools[0])
 
-struct tool_set {
-    const struct tool *tools[TOOL_COUNT];
-    size_t count;
+struct set_entry {
+    const struct tool *tool;
+    char *parameters; /* in place of the tool's own, or NULL */
+    bool is_hidden;
 };
+
+struct tool_set {
+    struct set_entry *entries;
+    size_t count;
+    bool is_read_only;
+};
+
+void tool_set_add(struct tool_set *set, const struct tool *tool, char *parameters, bool is_hidden)
+{
+    if ((tool->flags & TOOL_WRITES) != 0 && set->is_read_only) {
+        free(parameters);
+        return;
+    }
+    set->entries = xrealloc(set->entries, (set->count + 1) * sizeof *set->entries);
+    set->entries[set->count++] =
+        (struct set_entry){tool, parameters, is_hidden || (tool->flags & TOOL_HIDDEN) != 0};
+}
 
 struct tool_set *tool_set_create(const char *owes, bool read_only)
 {
     struct tool_set *set = xcalloc(1, sizeof *set);
 
-    for (size_t i = 0; i < TOOL_COUNT; i++) {
-        const struct tool *tool = all_tools[i];
-
-        if ((tool->flags & TOOL_SUBMIT) != 0 && !str_eq(tool->name, owes))
-            continue;
-        if ((tool->flags & TOOL_WRITES) != 0 && read_only)
-            continue;
-        set->tools[set->count++] = tool;
-    }
+    set->is_read_only = read_only;
+    for (size_t i = 0; i < TOOL_COUNT; i++)
+        if ((all_tools[i]->flags & TOOL_SUBMIT) == 0 || str_eq(all_tools[i]->name, owes))
+            tool_set_add(set, all_tools[i], NULL, false);
     return set;
 }
 
 void tool_set_destroy(struct tool_set *set)
 {
+    if (set == NULL)
+        return;
+    for (size_t i = 0; i < set->count; i++)
+        free(set->entries[i].parameters);
+    free(set->entries);
     free(set);
 }
 
@@ -54,33 +72,39 @@ static const struct tool *find(const struct tool_set *set, const char *name)
     if (str_starts_with(name, "functions."))
         name += strlen("functions.");
     for (size_t i = 0; i < set->count; i++)
-        if (strcmp(set->tools[i]->name, name) == 0)
-            return set->tools[i];
+        if (strcmp(set->entries[i].tool->name, name) == 0)
+            return set->entries[i].tool;
     return NULL;
+}
+
+bool tool_set_has(const struct tool_set *set, const char *name)
+{
+    return find(set, name) != NULL;
 }
 
 char *tool_set_wire_json(const struct tool_set *set, enum wire_api wire)
 {
-    struct tool_schema schemas[TOOL_COUNT];
+    struct tool_schema *schemas = xcalloc(set->count + 1, sizeof *schemas);
     size_t n = 0;
     char *json;
 
     for (size_t i = 0; i < set->count; i++) {
-        const struct tool *tool = set->tools[i];
-        bool free_form = (tool->flags & TOOL_FREE_FORM) != 0;
+        const struct set_entry *e = &set->entries[i];
+        bool free_form = (e->tool->flags & TOOL_FREE_FORM) != 0;
 
-        if ((tool->flags & TOOL_HIDDEN) != 0)
+        if (e->is_hidden)
             continue;
         schemas[n++] = (struct tool_schema){
             .kind = free_form ? TOOL_SCHEMA_CUSTOM : TOOL_SCHEMA_FUNCTION,
-            .name = tool->name,
-            .description = tool->description,
-            .parameters = tool->parameters,
+            .name = e->tool->name,
+            .description = e->tool->description,
+            .parameters = e->parameters != NULL ? e->parameters : e->tool->parameters,
             .grammar_syntax = free_form ? "lark" : NULL,
-            .grammar = tool->grammar,
+            .grammar = e->tool->grammar,
         };
     }
     json = tool_schema_write(wire, schemas, n);
+    free(schemas);
     return json == NULL ? xstrdup("[]") : json;
 }
 
@@ -213,8 +237,8 @@ struct tool_call *tool_call_start(const struct tool_set *set, const struct tool_
 
         call->tool = &unknown_tool;
         for (size_t i = 0; i < set->count; i++)
-            if ((set->tools[i]->flags & TOOL_HIDDEN) == 0)
-                buf_printf(&names, "%s%s", names.len > 0 ? ", " : "", set->tools[i]->name);
+            if (!set->entries[i].is_hidden)
+                buf_printf(&names, "%s%s", names.len > 0 ? ", " : "", set->entries[i].tool->name);
         tool_call_fail(call, "there is no tool `%.100s`; the tools are: %s", name, buf_cstr(&names));
         buf_free(&names);
         return call;

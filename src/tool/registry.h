@@ -55,6 +55,9 @@ struct tool_result { /* strings are borrowed for the callback */
 struct tool_set *tool_set_create(const char *owes, bool read_only);
 void tool_set_destroy(struct tool_set *set);
 
+/* Does SET have a tool of that name? */
+bool tool_set_has(const struct tool_set *set, const char *name);
+
 /* The tool list in the form of WIRE, for conversation_create(); "[]"-like JSON text, caller frees. */
 char *tool_set_wire_json(const struct tool_set *set, enum wire_api wire);
 

@@ -45,6 +45,10 @@ void tool_call_finish(struct tool_call *call);
 void tool_call_fail(struct tool_call *call, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 void tool_call_add_change(struct tool_call *call, const char *path, const char *kind);
 
+/* Adds a tool that not every thread has; one that writes stays out of a read-only set. PARAMETERS (taken) replaces its
+ * own schema when not NULL. */
+void tool_set_add(struct tool_set *set, const struct tool *tool, char *parameters, bool is_hidden);
+
 /* Arguments: false (and the call failed) when a required one is missing or of another type. */
 bool tool_need_string(struct tool_call *call, const json_t *args, const char *name, const char **out);
 
