@@ -18,6 +18,7 @@
 #include "base/vec.h"
 #include "config/agents_md.h"
 #include "config/config.h"
+#include "config/mcp_config.h"
 #include "config/provider_config.h"
 #include "config/role.h"
 #include "config/run_settings.h"
@@ -26,12 +27,14 @@
 #include "config/skills.h"
 #include "io/fiber.h"
 #include "io/http_client.h"
+#include "mcp/mcp_pool.h"
 #include "model/limiter.h"
 #include "model/price.h"
 #include "model/provider.h"
 #include "sandbox/exec_helper.h"
 #include "sandbox/policy.h"
 #include "store/rollout.h"
+#include "tool/mcp_tool.h"
 #include "tool/registry.h"
 
 #include <stdlib.h>
@@ -72,6 +75,7 @@ struct office *office_create(const struct office_options *options, struct error 
     run_settings_init(&settings, options->config);
     office->options = *options;
     office->http = http_client_create(options->loop);
+    office->mcp = mcp_pool_create(options->loop, office->http, 0);
     office->slots = slots_create(settings.agents.max_threads);
     office->providers.free_value = free_provider;
     office->prices = price_table_load(options->config);
@@ -88,6 +92,7 @@ void office_destroy(struct office *office)
 {
     if (office == NULL)
         return;
+    mcp_pool_destroy(office->mcp);
     http_client_destroy(office->http);
     slots_destroy(office->slots);
     map_finish(&office->providers);
@@ -442,6 +447,43 @@ uint64_t office_turn_timeout(const struct office *office, const struct agent_spe
     return most > 0 && (spec->timeout_ms == 0 || spec->timeout_ms > most) ? most : spec->timeout_ms;
 }
 
+static void on_mcp_problem(void *data, const char *text)
+{
+    struct agent_session *s = data;
+    json_t *event = json_pack("{s:s, s:s}", "type", "error", "message", text);
+
+    log_warning("%s", text);
+    session_report_event(s, NULL, event);
+    json_decref(event);
+}
+
+/* The MCP servers of ROLE, started if no other thread has them; none for a role without. */
+static int open_toolbox(struct agent_session *s, const struct role *role, struct error *err)
+{
+    struct mcp_config_list servers = {0};
+    int rc = 0;
+    struct mcp_toolbox_options options = {
+        .loop = s->office->options.loop,
+        .pool = s->office->mcp,
+        .servers = &servers,
+        .cwd = s->policy.cwd,
+        .read_only = s->policy.mode == SANDBOX_READ_ONLY,
+        .on_problem = on_mcp_problem,
+        .data = s,
+    };
+
+    if (mcp_config_for_role(&servers, s->office->options.config, role, err) < 0)
+        return -1;
+    if (servers.len > 0) {
+        s->toolbox = mcp_toolbox_open(&options, err);
+        rc = s->toolbox != NULL ? 0 : -1;
+    }
+    if (s->toolbox != NULL)
+        mcp_toolbox_add_to(s->toolbox, s->tools);
+    mcp_config_list_finish(&servers);
+    return rc;
+}
+
 static int make_thread(struct agent_session *s, const struct role *role, const struct agent_spec *spec,
                        struct error *err)
 {
@@ -489,6 +531,10 @@ static int make_thread(struct agent_session *s, const struct role *role, const s
         str_list_copy(&s->env, spec->extra_env);
     options.env = (const char *const *)s->env.items;
     s->tools = tool_set_create(spec->owes, s->policy.mode == SANDBOX_READ_ONLY);
+    if (open_toolbox(s, role, err) < 0) {
+        free(compact_prompt);
+        return -1;
+    }
     options.tools = s->tools;
     options.rollout = office_open_rollout(office, id);
     s->thread = thread_create(&options);
@@ -583,6 +629,7 @@ void agent_session_close(struct agent_session *s)
     office_finish_carried(s);
     slots_release(s->office->slots);
     tool_set_destroy(s->tools);
+    mcp_toolbox_close(s->toolbox);
     sandbox_policy_finish(&s->policy);
     str_list_finish(&s->env);
     free(s->role);

@@ -20,6 +20,7 @@ struct tool_set;
 struct office {
     struct office_options options;
     struct http_client *http;
+    struct mcp_pool *mcp; /* servers of all threads */
     struct slots *slots;
     struct map providers; /* id -> struct provider *, owned */
     struct price_table *prices;
@@ -43,6 +44,7 @@ struct agent_session {
     bool has_context;
     char *skills;
     struct sandbox_policy policy;
+    struct mcp_toolbox *toolbox; /* NULL: its role has no MCP server */
     struct tool_set *tools;
     struct str_list env;
     char *role;

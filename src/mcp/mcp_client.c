@@ -496,9 +496,18 @@ struct mcp_client *mcp_client_create(const struct mcp_client_options *options)
     return c;
 }
 
+/* All calls but those that the worker waits for: it gives these up itself. */
+static void cancel_calls(struct mcp_client *c)
+{
+    for (size_t i = c->calls.len; i-- > 0;)
+        if (!((struct mcp_call *)c->calls.items[i])->is_handshake)
+            mcp_call_cancel(c->calls.items[i]);
+}
+
 void mcp_client_shut(struct mcp_client *c)
 {
     c->is_closing = true;
+    cancel_calls(c);
     if (c->worker != NULL)
         fiber_cancel(c->worker);
     if (c->transport != NULL)
@@ -517,6 +526,7 @@ void mcp_client_destroy(struct mcp_client *c)
     if (c == NULL)
         return;
     c->is_closing = true;
+    cancel_calls(c);
     if (c->worker != NULL) {
         fiber_cancel(c->worker);
         if (fiber_current() != NULL)

@@ -37,7 +37,7 @@ struct mcp_client *mcp_client_create(const struct mcp_client_options *options);
 /* Kills the server at once; calls get no callback. May wait for a step of its own to end. NULL is fine. */
 void mcp_client_destroy(struct mcp_client *client);
 
-/* Lets the server end by itself: closes its standard input, or ends its session. */
+/* Lets the server end by itself: closes its standard input, or ends its session. Calls get no callback. */
 void mcp_client_shut(struct mcp_client *client);
 bool mcp_client_is_connected(const struct mcp_client *client);
 

@@ -18,7 +18,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define MAX_UNANSWERED_BYTES ((size_t)64 << 20)
+#define MAX_UNANSWERED_BYTES ((size_t)32 << 20)
 #define MAX_SERVER_CALLS     1000 /* that it makes between two of its answers */
 
 struct mcp_stdio {
