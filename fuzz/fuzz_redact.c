@@ -8,7 +8,8 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
-static const char *const values[] = {"known-value", "-----BEGIN known", "key: \"12345678", "value-known-value"};
+static const char *const values[] = {"known-value", "-----BEGIN known", "key: \"12345678",
+                                     "value-known-value"};
 
 static void check(const char *text, size_t n)
 {

@@ -41,8 +41,8 @@ static void mix(uint64_t v[4])
 
 static uint64_t keyed_hash(const char *text, size_t n)
 {
-    uint64_t v[4] = {key[0] ^ 0x736f6d6570736575ULL, key[1] ^ 0x646f72616e646f6dULL, key[0] ^ 0x6c7967656e657261ULL,
-                     key[1] ^ 0x7465646279746573ULL};
+    uint64_t v[4] = {key[0] ^ 0x736f6d6570736575ULL, key[1] ^ 0x646f72616e646f6dULL,
+                     key[0] ^ 0x6c7967656e657261ULL, key[1] ^ 0x7465646279746573ULL};
     uint64_t word;
     size_t at;
 

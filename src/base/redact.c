@@ -36,7 +36,8 @@ static struct {
 
 static unsigned hash_of(const char *p)
 {
-    uint32_t gram = (uint32_t)(unsigned char)p[0] | (uint32_t)(unsigned char)p[1] << 8 | (uint32_t)(unsigned char)p[2] << 16;
+    uint32_t gram = (uint32_t)(unsigned char)p[0] | (uint32_t)(unsigned char)p[1] << 8 |
+                    (uint32_t)(unsigned char)p[2] << 16;
 
     return gram * 2654435761U >> 16;
 }
@@ -174,8 +175,9 @@ void redact_add(const char *value)
 
 bool redact_is_secret_name(const char *name, size_t n)
 {
-    static const char *const words[] = {"key",        "secret", "token", "password", "passwd", "passphrase",
-                                        "credential", "apikey", "_pat",  "_auth",    "cookie", "authorization"};
+    static const char *const words[] = {"key",    "secret",     "token",      "password",
+                                        "passwd", "passphrase", "credential", "apikey",
+                                        "_pat",   "_auth",      "cookie",     "authorization"};
 
     for (size_t i = 0; i < sizeof words / sizeof words[0]; i++) {
         size_t len = strlen(words[i]);
@@ -205,8 +207,8 @@ static size_t known_at(const char *text, size_t n, size_t at, unsigned h)
 }
 
 /* The first secret at or after FROM. */
-static bool next_secret(const char *text, size_t n, size_t from, enum redact_scope scope, bool loose, size_t *start,
-                        size_t *end)
+static bool next_secret(const char *text, size_t n, size_t from, enum redact_scope scope, bool loose,
+                        size_t *start, size_t *end)
 {
     const uint64_t *bits = scope == REDACT_KNOWN ? table.known : table.any;
     struct secret_match m;
@@ -331,10 +333,10 @@ void redact_json(json_t *value)
     if (json_is_string(value)) {
         clean_string(value);
     } else if (json_is_array(value)) {
-        json_array_foreach(value, i, member)
-            redact_json(member);
+        json_array_foreach(value, i, member) redact_json(member);
     } else if (json_is_object(value)) {
-        json_object_foreach_safe(value, next, key, member) {
+        json_object_foreach_safe(value, next, key, member)
+        {
             redact_json(member);
             clean_key(value, key, member);
         }

@@ -124,7 +124,8 @@ static bool holds_word(const char *p, size_t n, const char *word)
 
 static bool is_placeholder(const char *p, size_t n)
 {
-    static const char *const words[] = {"xxxx", "example", "placeholder", "redacted", "changeme", "your-", "your_"};
+    static const char *const words[] = {"xxxx",     "example", "placeholder", "redacted",
+                                        "changeme", "your-",   "your_"};
     bool varied = false;
 
     for (size_t i = 1; i < n && !varied; i++)
@@ -349,9 +350,9 @@ static bool match_assignment(const char *text, size_t n, size_t at, struct secre
     return looks_random(text + p, len) ? found(m, "secret value", p, p + len) : false;
 }
 
-static const char *const contexts[] = {"-----BEGIN ", "://",  "Bearer ", "bearer ", "Basic ", "basic ", "eyJ",
-                                       "KEY",         "key",  "Key",     "SEC",     "sec",    "Sec",    "TOK",
-                                       "tok",         "Tok",  "PAS",     "pas",     "Pas",    "CRE",    "cre"};
+static const char *const contexts[] = {"-----BEGIN ", "://", "Bearer ", "bearer ", "Basic ", "basic ", "eyJ",
+                                       "KEY",         "key", "Key",     "SEC",     "sec",    "Sec",    "TOK",
+                                       "tok",         "Tok", "PAS",     "pas",     "Pas",    "CRE",    "cre"};
 #define CONTEXT_COUNT (sizeof contexts / sizeof contexts[0])
 
 static bool match_context(const char *text, size_t n, size_t at, bool loose, struct secret_match *m)
@@ -445,7 +446,8 @@ bool secret_is_open(const char *text, size_t n, size_t at)
             (past == 0 || past + run_length(text, n, past, patterns[i].alphabet) == n))
             return true;
     for (size_t i = 0; i < CONTEXT_COUNT; i++)
-        if (begins(text, n, at, contexts[i], &past) && (past == 0 || is_open_context(text, n, at, contexts[i], past)))
+        if (begins(text, n, at, contexts[i], &past) &&
+            (past == 0 || is_open_context(text, n, at, contexts[i], past)))
             return true;
     return false;
 }
@@ -467,7 +469,8 @@ static uint64_t beginnings[1024];
 
 static unsigned hash_of(const char *p)
 {
-    uint32_t gram = (uint32_t)(unsigned char)p[0] | (uint32_t)(unsigned char)p[1] << 8 | (uint32_t)(unsigned char)p[2] << 16;
+    uint32_t gram = (uint32_t)(unsigned char)p[0] | (uint32_t)(unsigned char)p[1] << 8 |
+                    (uint32_t)(unsigned char)p[2] << 16;
 
     return gram * 2654435761U >> 16;
 }

@@ -11,7 +11,7 @@
 #include <stddef.h>
 
 struct secret_match {
-    const char *kind; /* "AWS access key", ...; static */
+    const char *kind;  /* "AWS access key", ...; static */
     size_t start, end; /* the secret itself */
 };
 

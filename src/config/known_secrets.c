@@ -56,10 +56,12 @@ static void add_list(struct str_list *names, const struct toml_value *list)
 {
     for (size_t i = 0; list != NULL && list->type == TOML_ARRAY && i < list->as.array.len; i++) {
         const struct toml_value *item = list->as.array.items[i];
-        const char *name = item->type == TOML_STRING ? item->as.string.bytes : toml_string(item, "name", NULL);
+        const char *name =
+            item->type == TOML_STRING ? item->as.string.bytes : toml_string(item, "name", NULL);
         const char *value = name == NULL ? NULL : getenv(name);
 
-        if (name != NULL && (redact_is_secret_name(name, strlen(name)) || (value != NULL && looks_secret(value))) &&
+        if (name != NULL &&
+            (redact_is_secret_name(name, strlen(name)) || (value != NULL && looks_secret(value))) &&
             strncmp(name, "LC_", 3) != 0 && strcmp(name, "LANG") != 0 && strcmp(name, "PATH") != 0)
             add_name(names, name);
     }
@@ -156,13 +158,14 @@ static void register_configured(const struct config *c)
 
 static void register_strings(const json_t *value)
 {
-    const char *key;
-    json_t *member;
+    const char *key = NULL;
+    json_t *member = NULL;
 
     if (json_is_string(value))
         redact_add(json_string_value(value));
     else
-        json_object_foreach((json_t *)value, key, member) {
+        json_object_foreach((json_t *)value, key, member)
+        {
             if (json_is_object(member) || redact_is_secret_name(key, strlen(key)))
                 register_strings(member);
         }

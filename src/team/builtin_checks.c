@@ -10,43 +10,59 @@
 #include <string.h>
 
 static const struct check_info checks[CHECK_COUNT + 1] = {
-    [CHECK_CREDENTIAL] = {"credential", "blocker",
-                          "an added line with a credential: by its form, as a random value assigned to a secret's name, or a "
-                          "value this environment keeps secret; placeholders do not count"},
+    [CHECK_CREDENTIAL] =
+        {"credential", "blocker",
+         "an added line with a credential: by its form, as a random value assigned to a secret's name, or a "
+         "value this environment keeps secret; placeholders do not count"},
     [CHECK_PRIVATE_KEY] = {"private-key", "blocker", "an added private key"},
     [CHECK_SECRET_FILE] = {"secret-file", "blocker",
                            "a new file that usually holds secrets (`.env`, `*.pem`, `id_rsa`, `.npmrc`, …)"},
     [CHECK_CI_CHANGED] = {"ci-changed", "blocker", "a change of the CI definition or of code owners"},
-    [CHECK_LINT_CHANGED] = {"lint-changed", "major", "a change of lint, type-check, test or coverage configuration"},
-    [CHECK_LINT_SUPPRESSED] = {"lint-suppressed", "minor", "an added comment that switches a check off for a line or file"},
-    [CHECK_TESTS_REMOVED] = {"tests-removed", "blocker", "a deleted test file; fewer assertions in one (major)"},
-    [CHECK_TESTS_SKIPPED] = {"tests-skipped", "blocker", "a test that is switched off, or the only one left on"},
-    [CHECK_DEPENDENCY_ADDED] = {"dependency-added", "major",
-                                "a new dependency in a manifest (npm, Cargo, Go, Python, Maven, Gradle, Ruby, PHP, .NET), or "
-                                "another place to take them from"},
+    [CHECK_LINT_CHANGED] = {"lint-changed", "major",
+                            "a change of lint, type-check, test or coverage configuration"},
+    [CHECK_LINT_SUPPRESSED] = {"lint-suppressed", "minor",
+                               "an added comment that switches a check off for a line or file"},
+    [CHECK_TESTS_REMOVED] = {"tests-removed", "blocker",
+                             "a deleted test file; fewer assertions in one (major)"},
+    [CHECK_TESTS_SKIPPED] = {"tests-skipped", "blocker",
+                             "a test that is switched off, or the only one left on"},
+    [CHECK_DEPENDENCY_ADDED] =
+        {"dependency-added", "major",
+         "a new dependency in a manifest (npm, Cargo, Go, Python, Maven, Gradle, Ruby, PHP, .NET), or "
+         "another place to take them from"},
     [CHECK_LOCK_CHANGED] = {"lock-changed", "major", "a change of a dependency lock file"},
-    [CHECK_LIFECYCLE_SCRIPT] = {"lifecycle-script", "major",
-                                "a script that runs at install or build: in `package.json`, `composer.json`; a new "
-                                "`binding.gyp`, `build.rs`, `extconf.rb`"},
-    [CHECK_AUTO_RUN] = {"auto-run", "major",
-                        "a file that git or an editor acts on by itself: `.gitattributes`, hooks, `.envrc`, tasks of an "
-                        "editor, dev containers"},
-    [CHECK_AGENT_INSTRUCTIONS] = {"agent-instructions", "major",
-                                  "a change of what later agents take for instructions: `AGENTS.md`, `CLAUDE.md`, skills, "
-                                  "rules, MCP settings"},
-    [CHECK_PIPE_TO_SHELL] = {"pipe-to-shell", "major", "a download that is piped into a shell or interpreter"},
+    [CHECK_LIFECYCLE_SCRIPT] =
+        {"lifecycle-script", "major",
+         "a script that runs at install or build: in `package.json`, `composer.json`; a new "
+         "`binding.gyp`, `build.rs`, `extconf.rb`"},
+    [CHECK_AUTO_RUN] =
+        {"auto-run", "major",
+         "a file that git or an editor acts on by itself: `.gitattributes`, hooks, `.envrc`, tasks of an "
+         "editor, dev containers"},
+    [CHECK_AGENT_INSTRUCTIONS] =
+        {"agent-instructions", "major",
+         "a change of what later agents take for instructions: `AGENTS.md`, `CLAUDE.md`, skills, "
+         "rules, MCP settings"},
+    [CHECK_PIPE_TO_SHELL] = {"pipe-to-shell", "major",
+                             "a download that is piped into a shell or interpreter"},
     [CHECK_TLS_OFF] = {"tls-off", "major", "certificate checks switched off"},
-    [CHECK_BIDI] = {"bidi", "blocker",
-                    "characters that are invisible or change the direction of text, also Unicode tags, also in a name"},
-    [CHECK_HOMOGLYPH] = {"homoglyph", "blocker",
-                         "a word that mixes Latin letters with look-alikes of another script, also in a name"},
-    [CHECK_SETUID] = {"setuid", "blocker", "a file mode or a command that gives setuid, setgid or capabilities"},
+    [CHECK_BIDI] =
+        {"bidi", "blocker",
+         "characters that are invisible or change the direction of text, also Unicode tags, also in a name"},
+    [CHECK_HOMOGLYPH] =
+        {"homoglyph", "blocker",
+         "a word that mixes Latin letters with look-alikes of another script, also in a name"},
+    [CHECK_SETUID] = {"setuid", "blocker",
+                      "a file mode or a command that gives setuid, setgid or capabilities"},
     [CHECK_MODE_CHANGED] = {"mode-changed", "minor", "a file that becomes executable or no longer is"},
-    [CHECK_BINARY] = {"binary", "major",
-                      "a new or changed binary, or a file that git is told to show as one; images and fonts are minor"},
-    [CHECK_SUBMODULE] = {"submodule", "blocker", "a submodule that is added or moved, a change of `.gitmodules`"},
+    [CHECK_BINARY] =
+        {"binary", "major",
+         "a new or changed binary, or a file that git is told to show as one; images and fonts are minor"},
+    [CHECK_SUBMODULE] = {"submodule", "blocker",
+                         "a submodule that is added or moved, a change of `.gitmodules`"},
     [CHECK_SYMLINK] = {"symlink", "minor", "a new symlink"},
-    [CHECK_SYMLINK_ESCAPES] = {"symlink-escapes", "blocker", "a symlink that leads out of the tree or into `.git`"},
+    [CHECK_SYMLINK_ESCAPES] = {"symlink-escapes", "blocker",
+                               "a symlink that leads out of the tree or into `.git`"},
 };
 
 const struct check_info *builtin_check_at(size_t index)
@@ -78,8 +94,8 @@ void check_finding_destroy(struct check_finding *finding)
     free(finding);
 }
 
-void check_add_severity(struct check_scan *s, enum check_id check, const char *severity, int line, const char *title,
-                        const char *detail)
+void check_add_severity(struct check_scan *s, enum check_id check, const char *severity, int line,
+                        const char *title, const char *detail)
 {
     struct check_finding *finding;
 
@@ -100,7 +116,8 @@ void check_add(struct check_scan *s, enum check_id check, int line, const char *
     check_add_severity(s, check, checks[check].severity, line, title, detail);
 }
 
-void check_add_once(struct check_scan *s, enum check_id check, int line, const char *title, const char *detail)
+void check_add_once(struct check_scan *s, enum check_id check, int line, const char *title,
+                    const char *detail)
 {
     if ((s->seen >> check & 1U) != 0)
         return;
@@ -136,7 +153,8 @@ static char *unquote(const char *text, size_t n)
         if (text[i] != '\\' || i + 1 >= n) {
             out[len++] = text[i];
         } else if (text[i + 1] >= '0' && text[i + 1] <= '3' && i + 3 < n) {
-            out[len++] = (char)((text[i + 1] - '0') << 6 | ((text[i + 2] - '0') & 7) << 3 | ((text[i + 3] - '0') & 7));
+            out[len++] =
+                (char)((text[i + 1] - '0') << 6 | ((text[i + 2] - '0') & 7) << 3 | ((text[i + 3] - '0') & 7));
             i += 3;
         } else {
             static const char names[] = "abtnvfr", codes[] = "\a\b\t\n\v\f\r";

@@ -63,10 +63,11 @@ struct check_scan {
 
 /* Adds a finding of CHECK at LINE (0: the file), of the table's severity or SEVERITY. */
 void check_add(struct check_scan *s, enum check_id check, int line, const char *title, const char *detail);
-void check_add_severity(struct check_scan *s, enum check_id check, const char *severity, int line, const char *title,
-                        const char *detail);
+void check_add_severity(struct check_scan *s, enum check_id check, const char *severity, int line,
+                        const char *title, const char *detail);
 /* The same, at most once a file. */
-void check_add_once(struct check_scan *s, enum check_id check, int line, const char *title, const char *detail);
+void check_add_once(struct check_scan *s, enum check_id check, int line, const char *title,
+                    const char *detail);
 
 bool check_path_matches(const char *path, const char *const *patterns);
 bool check_has_word(const char *text, const char *const *words);

@@ -10,29 +10,100 @@
 #include <stdlib.h>
 #include <string.h>
 
-static const char *const assertions[] = {"assert", "expect(", "ASSERT_", "EXPECT_", "REQUIRE(", "CHECK(", "#[test]",
-                                         "def test_", "func Test", "it(", "test(", "@Test", "t.Error", "t.Fatal", ".should",
-                                         NULL};
-static const char *const skips[] = {"@pytest.mark.skip", "@pytest.mark.xfail", "@unittest.skip", "pytest.skip(", "self.skipTest(",
-                                    ".skip(", ".only(", "xit(", "xdescribe(", "xtest(", "fit(", "fdescribe(", "test.todo(",
-                                    "it.todo(", "#[ignore", "t.Skip(", "t.Skipf(", "t.SkipNow(", "@Disabled", "@Ignore",
-                                    "GTEST_SKIP", "XCTSkip", "markTestSkipped(", "[Ignore]", NULL};
-static const char *const suppressions[] = {"eslint-disable", "@ts-ignore", "@ts-nocheck", "@ts-expect-error", "# noqa",
-                                           "# type: ignore", "# pylint: disable", "# mypy: ignore", "# ruff: noqa",
-                                           "# pragma: no cover", "istanbul ignore", "c8 ignore", "v8 ignore", "//nolint",
-                                           "// nolint", "NOLINT", "LCOV_EXCL", "#[allow(", "#![allow(", "@SuppressWarnings",
-                                           "rubocop:disable", "phpcs:ignore", "@phpstan-ignore", "shellcheck disable=",
-                                           "biome-ignore", "#pragma GCC diagnostic ignored", "# nosec", "nosemgrep",
-                                           "gitleaks:allow", NULL};
-static const char *const tls_words[] = {
-    "verify=False", "verify = False", "verify_ssl=False", "rejectUnauthorized: false", "rejectUnauthorized:false",
-    "rejectUnauthorized = false", "InsecureSkipVerify: true", "InsecureSkipVerify = true", "SSL_VERIFYPEER, 0",
-    "SSL_VERIFYPEER, false", "SSL_VERIFYHOST, 0", "SSL_VERIFYPEER => false", "VERIFY_NONE", "SSL_VERIFY_NONE", "CERT_NONE",
-    "check_hostname = False", "_create_unverified_context", "--no-check-certificate", "http.sslVerify false",
-    "http.sslVerify=false", "sslVerify = false", "strict-ssl false", "strict-ssl=false", "GIT_SSL_NO_VERIFY",
-    "danger_accept_invalid_certs(true)", "accept_invalid_hostnames(true)", "ServerCertificateValidationCallback",
-    "DangerousAcceptAnyServerCertificate", "TrustAllCerts", "TrustAllStrategy", "NoopHostnameVerifier",
-    "ALLOW_ALL_HOSTNAME_VERIFIER", "PYTHONHTTPSVERIFY=0", "--allow-unauthenticated", "--trusted-host", NULL};
+static const char *const assertions[] = {"assert",  "expect(",   "ASSERT_",   "EXPECT_", "REQUIRE(", "CHECK(",
+                                         "#[test]", "def test_", "func Test", "it(",     "test(",    "@Test",
+                                         "t.Error", "t.Fatal",   ".should",   NULL};
+static const char *const skips[] = {"@pytest.mark.skip",
+                                    "@pytest.mark.xfail",
+                                    "@unittest.skip",
+                                    "pytest.skip(",
+                                    "self.skipTest(",
+                                    ".skip(",
+                                    ".only(",
+                                    "xit(",
+                                    "xdescribe(",
+                                    "xtest(",
+                                    "fit(",
+                                    "fdescribe(",
+                                    "test.todo(",
+                                    "it.todo(",
+                                    "#[ignore",
+                                    "t.Skip(",
+                                    "t.Skipf(",
+                                    "t.SkipNow(",
+                                    "@Disabled",
+                                    "@Ignore",
+                                    "GTEST_SKIP",
+                                    "XCTSkip",
+                                    "markTestSkipped(",
+                                    "[Ignore]",
+                                    NULL};
+static const char *const suppressions[] = {"eslint-disable",
+                                           "@ts-ignore",
+                                           "@ts-nocheck",
+                                           "@ts-expect-error",
+                                           "# noqa",
+                                           "# type: ignore",
+                                           "# pylint: disable",
+                                           "# mypy: ignore",
+                                           "# ruff: noqa",
+                                           "# pragma: no cover",
+                                           "istanbul ignore",
+                                           "c8 ignore",
+                                           "v8 ignore",
+                                           "//nolint",
+                                           "// nolint",
+                                           "NOLINT",
+                                           "LCOV_EXCL",
+                                           "#[allow(",
+                                           "#![allow(",
+                                           "@SuppressWarnings",
+                                           "rubocop:disable",
+                                           "phpcs:ignore",
+                                           "@phpstan-ignore",
+                                           "shellcheck disable=",
+                                           "biome-ignore",
+                                           "#pragma GCC diagnostic ignored",
+                                           "# nosec",
+                                           "nosemgrep",
+                                           "gitleaks:allow",
+                                           NULL};
+static const char *const tls_words[] = {"verify=False",
+                                        "verify = False",
+                                        "verify_ssl=False",
+                                        "rejectUnauthorized: false",
+                                        "rejectUnauthorized:false",
+                                        "rejectUnauthorized = false",
+                                        "InsecureSkipVerify: true",
+                                        "InsecureSkipVerify = true",
+                                        "SSL_VERIFYPEER, 0",
+                                        "SSL_VERIFYPEER, false",
+                                        "SSL_VERIFYHOST, 0",
+                                        "SSL_VERIFYPEER => false",
+                                        "VERIFY_NONE",
+                                        "SSL_VERIFY_NONE",
+                                        "CERT_NONE",
+                                        "check_hostname = False",
+                                        "_create_unverified_context",
+                                        "--no-check-certificate",
+                                        "http.sslVerify false",
+                                        "http.sslVerify=false",
+                                        "sslVerify = false",
+                                        "strict-ssl false",
+                                        "strict-ssl=false",
+                                        "GIT_SSL_NO_VERIFY",
+                                        "danger_accept_invalid_certs(true)",
+                                        "accept_invalid_hostnames(true)",
+                                        "ServerCertificateValidationCallback",
+                                        "DangerousAcceptAnyServerCertificate",
+                                        "TrustAllCerts",
+                                        "TrustAllStrategy",
+                                        "NoopHostnameVerifier",
+                                        "ALLOW_ALL_HOSTNAME_VERIFIER",
+                                        "PYTHONHTTPSVERIFY=0",
+                                        "--allow-unauthenticated",
+                                        "--trusted-host",
+                                        NULL};
 
 /* --- Words at a place --------------------------------------------------------------------------------------------------- */
 
@@ -71,8 +142,8 @@ static const char *skip_blanks(const char *p)
 
 static bool names_interpreter(const char *p)
 {
-    static const char *const names[] = {"sh", "bash", "zsh", "dash", "ksh", "fish", "python", "python3", "perl", "ruby", "node",
-                                        "php", "iex", NULL};
+    static const char *const names[] = {"sh",      "bash", "zsh",  "dash", "ksh", "fish", "python",
+                                        "python3", "perl", "ruby", "node", "php", "iex",  NULL};
     static const char *const before[] = {"sudo ", "env ", "exec ", "command ", "-E ", "-H ", NULL};
     const char *base;
     size_t n;
@@ -111,7 +182,8 @@ static bool pipes_download_to_shell(const char *text)
     for (const char *p = text; p < fetch; p++)
         if ((str_starts_with(p, "$(") || str_starts_with(p, "<(") || *p == '`') &&
             (skip_blanks(p + (*p == '`' ? 1 : 2)) == fetch)) {
-            static const char *const runners[] = {"sh -c", "bash -c", "eval ", "source ", "bash <", "sh <", ". <", NULL};
+            static const char *const runners[] = {"sh -c",  "bash -c", "eval ", "source ",
+                                                  "bash <", "sh <",    ". <",   NULL};
             char *head = xstrndup(text, (size_t)(p - text) + 1);
             bool runs = check_has_word(head, runners);
 
@@ -147,7 +219,8 @@ static bool mode_sets_id(const char *p)
 
 static bool gives_rights(const char *text)
 {
-    static const char *const commands[] = {"chmod", "install -m", "install -D -m", "--chmod=", "mkdir -m", NULL};
+    static const char *const commands[] = {"chmod",    "install -m", "install -D -m",
+                                           "--chmod=", "mkdir -m",   NULL};
 
     if (strstr(text, "setcap ") != NULL && strstr(text, "cap_") != NULL)
         return true;
@@ -201,7 +274,8 @@ static bool disables_tls(const char *text)
 
     if (check_has_word(text, tls_words))
         return true;
-    if (check_has_word(text, node) && strpbrk(strstr(text, node[0]), "=:") != NULL && strchr(strstr(text, node[0]), '0') != NULL)
+    if (check_has_word(text, node) && strpbrk(strstr(text, node[0]), "=:") != NULL &&
+        strchr(strstr(text, node[0]), '0') != NULL)
         return true;
     return curl_is_insecure(text);
 }
@@ -210,14 +284,16 @@ static bool disables_tls(const char *text)
 
 static void check_secrets(struct check_scan *s, const char *text, size_t n)
 {
-    const char *kind = redact_has_known(text, n) ? "a value this environment keeps secret" : secret_find(text, n);
+    const char *kind =
+        redact_has_known(text, n) ? "a value this environment keeps secret" : secret_find(text, n);
     char *title;
 
     if (kind == NULL)
         return;
     if (strcmp(kind, "private key") == 0) {
-        check_add(s, CHECK_PRIVATE_KEY, s->line, "a private key is added",
-                  "Take it out, read it from outside the repository, and treat it as leaked where it is real.");
+        check_add(
+            s, CHECK_PRIVATE_KEY, s->line, "a private key is added",
+            "Take it out, read it from outside the repository, and treat it as leaked where it is real.");
         return;
     }
     title = xasprintf("a credential is added (%s)", kind);
@@ -236,14 +312,16 @@ void check_line_added(struct check_scan *s, const char *text, size_t n)
         check_add(s, CHECK_HOMOGLYPH, s->line, "a word mixes letters of several scripts that look alike",
                   "It is another name than the one it looks like.");
     if (pipes_download_to_shell(text))
-        check_add(s, CHECK_PIPE_TO_SHELL, s->line, "a download is piped into a shell", "Pin and check what is run.");
+        check_add(s, CHECK_PIPE_TO_SHELL, s->line, "a download is piped into a shell",
+                  "Pin and check what is run.");
     if (!is_comment(text) && disables_tls(text))
         check_add(s, CHECK_TLS_OFF, s->line, "certificate checks are switched off", "Keep them on.");
     if (!is_comment(text) && gives_rights(text))
         check_add(s, CHECK_SETUID, s->line, "a command sets a setuid or setgid bit or capabilities",
                   "What is run that way has another's rights.");
     if (check_has_word(text, suppressions))
-        check_add(s, CHECK_LINT_SUPPRESSED, s->line, "a check is switched off by a comment", "Mend what it complains about.");
+        check_add(s, CHECK_LINT_SUPPRESSED, s->line, "a check is switched off by a comment",
+                  "Mend what it complains about.");
     if (s->is_test) {
         if (has_call(text, skips))
             check_add(s, CHECK_TESTS_SKIPPED, s->line, "a test is switched off",

@@ -11,7 +11,20 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum manifest { MANIFEST_NONE, NPM, COMPOSER, CARGO, GO, REQUIREMENTS, PYPROJECT, INI, MAVEN, GRADLE, GEMFILE, DOTNET };
+enum manifest {
+    MANIFEST_NONE,
+    NPM,
+    COMPOSER,
+    CARGO,
+    GO,
+    REQUIREMENTS,
+    PYPROJECT,
+    INI,
+    MAVEN,
+    GRADLE,
+    GEMFILE,
+    DOTNET
+};
 
 static enum manifest kind_of(const char *path)
 {
@@ -19,9 +32,18 @@ static enum manifest kind_of(const char *path)
         const char *name;
         enum manifest kind;
     } names[] = {
-        {"package.json", NPM},      {"composer.json", COMPOSER}, {"Cargo.toml", CARGO},   {"go.mod", GO},
-        {"pyproject.toml", PYPROJECT}, {"Pipfile", PYPROJECT},   {"setup.cfg", INI},      {"pom.xml", MAVEN},
-        {"build.gradle", GRADLE},   {"build.gradle.kts", GRADLE}, {"Gemfile", GEMFILE},   {"packages.config", DOTNET},
+        {"package.json", NPM},
+        {"composer.json", COMPOSER},
+        {"Cargo.toml", CARGO},
+        {"go.mod", GO},
+        {"pyproject.toml", PYPROJECT},
+        {"Pipfile", PYPROJECT},
+        {"setup.cfg", INI},
+        {"pom.xml", MAVEN},
+        {"build.gradle", GRADLE},
+        {"build.gradle.kts", GRADLE},
+        {"Gemfile", GEMFILE},
+        {"packages.config", DOTNET},
     };
     const char *base = path_basename(path);
 
@@ -56,8 +78,9 @@ static char *quoted(const char *p, const char **past)
 
 static bool is_version(const char *v)
 {
-    static const char *const sources[] = {"npm:", "git", "github:", "file:", "link:", "http:", "https:", "workspace:", "jsr:",
-                                          "latest", "next", "catalog:", "dev-", "@dev", NULL};
+    static const char *const sources[] = {"npm:",  "git",      "github:",    "file:", "link:",
+                                          "http:", "https:",   "workspace:", "jsr:",  "latest",
+                                          "next",  "catalog:", "dev-",       "@dev",  NULL};
 
     if (strspn(v, "^~<>=! v*") > 0 && (v[0] != 'v' || isdigit((unsigned char)v[1])))
         return v[0] == '*' || strpbrk(v, "0123456789*") != NULL;
@@ -72,12 +95,48 @@ static bool is_version(const char *v)
 /* Keys of package.json, Cargo.toml and their like that have a version as their value and are no package. */
 static bool is_own_key(const char *key)
 {
-    static const char *const keys[] = {"version",  "node",    "npm",     "yarn",    "pnpm",         "edition", "rust-version", "name",
-                                       "resolver", "license", "engines", "vscode",  "php",          "python",  "requires-python",
-                                       "target",   "homepage", "url",    "bugs",    "repository",   "license-file", "license_file",
-                                       "description", "documentation", "readme", "funding", "$schema", "type", "rev", "tag",
-                                       "branch",   "git",     "path",    "opt-level", "packageManager", "lto", "codegen-units",
-                                       "debug", "target-version", "line-length", "python_version", NULL};
+    static const char *const keys[] = {"version",
+                                       "node",
+                                       "npm",
+                                       "yarn",
+                                       "pnpm",
+                                       "edition",
+                                       "rust-version",
+                                       "name",
+                                       "resolver",
+                                       "license",
+                                       "engines",
+                                       "vscode",
+                                       "php",
+                                       "python",
+                                       "requires-python",
+                                       "target",
+                                       "homepage",
+                                       "url",
+                                       "bugs",
+                                       "repository",
+                                       "license-file",
+                                       "license_file",
+                                       "description",
+                                       "documentation",
+                                       "readme",
+                                       "funding",
+                                       "$schema",
+                                       "type",
+                                       "rev",
+                                       "tag",
+                                       "branch",
+                                       "git",
+                                       "path",
+                                       "opt-level",
+                                       "packageManager",
+                                       "lto",
+                                       "codegen-units",
+                                       "debug",
+                                       "target-version",
+                                       "line-length",
+                                       "python_version",
+                                       NULL};
 
     for (size_t i = 0; keys[i] != NULL; i++)
         if (strcmp(key, keys[i]) == 0)
@@ -107,7 +166,8 @@ static char *json_dependency(const char *p)
     if (name != NULL) {
         past = skip_blanks(past);
         value = *past == ':' ? quoted(skip_blanks(past + 1), &past) : NULL;
-        fits = value != NULL && is_package_name(name) && !is_own_key(name) && is_version(value) && strchr(value, ' ') != value;
+        fits = value != NULL && is_package_name(name) && !is_own_key(name) && is_version(value) &&
+               strchr(value, ' ') != value;
     }
     free(value);
     if (fits)
@@ -129,13 +189,14 @@ static char *toml_dependency(const struct check_scan *s, const char *p)
     char *name;
     bool fits;
 
-    if (value == NULL || n == 0 || (s->section != NULL && !section_has(s, "dependencies") && !section_has(s, "packages")))
+    if (value == NULL || n == 0 ||
+        (s->section != NULL && !section_has(s, "dependencies") && !section_has(s, "packages")))
         return NULL;
     name = xstrndup(p[0] == '"' ? p + 1 : p, p[0] == '"' && n > 1 ? n - 2 : n);
     value = skip_blanks(value + 1);
     if (*value == '{')
-        fits = strstr(value, "version") != NULL || strstr(value, "git") != NULL || strstr(value, "path") != NULL ||
-               strstr(value, "workspace") != NULL;
+        fits = strstr(value, "version") != NULL || strstr(value, "git") != NULL ||
+               strstr(value, "path") != NULL || strstr(value, "workspace") != NULL;
     else if (*value == '"' || *value == '\'')
         fits = is_version(value + 1) || str_starts_with(value + 1, "*");
     else
@@ -203,9 +264,18 @@ static char *between(const char *p, const char *before, const char *end)
 
 static char *gradle_dependency(const char *p)
 {
-    static const char *const words[] = {"implementation", "api", "compileOnly", "runtimeOnly", "testImplementation",
-                                        "androidTestImplementation", "classpath", "kapt", "annotationProcessor", "compile",
-                                        "id", NULL};
+    static const char *const words[] = {"implementation",
+                                        "api",
+                                        "compileOnly",
+                                        "runtimeOnly",
+                                        "testImplementation",
+                                        "androidTestImplementation",
+                                        "classpath",
+                                        "kapt",
+                                        "annotationProcessor",
+                                        "compile",
+                                        "id",
+                                        NULL};
     size_t n = strcspn(p, " \t('\"");
 
     for (size_t i = 0; words[i] != NULL; i++)
@@ -219,8 +289,8 @@ static char *gradle_dependency(const char *p)
 
 static char *gem_dependency(const char *p)
 {
-    static const char *const words[] = {"gem ", "gem(", "add_dependency", "add_runtime_dependency", "add_development_dependency",
-                                        NULL};
+    static const char *const words[] = {
+        "gem ", "gem(", "add_dependency", "add_runtime_dependency", "add_development_dependency", NULL};
 
     for (size_t i = 0; words[i] != NULL; i++) {
         const char *at = strstr(p, words[i]);
@@ -251,8 +321,9 @@ static char *dependency_in(const struct check_scan *s, enum manifest kind, const
     case PYPROJECT:
         return pyproject_dependency(s, p);
     case INI:
-        return section_has(s, "install_requires") || section_has(s, "extras_require") ? python_requirement(p, false)
-                                                                                       : python_requirement(p, true);
+        return section_has(s, "install_requires") || section_has(s, "extras_require")
+                   ? python_requirement(p, false)
+                   : python_requirement(p, true);
     case MAVEN:
         return between(p, "<artifactId>", "<");
     case GRADLE:
@@ -260,7 +331,8 @@ static char *dependency_in(const struct check_scan *s, enum manifest kind, const
     case GEMFILE:
         return gem_dependency(p);
     case DOTNET:
-        return strstr(p, "<PackageReference") != NULL ? between(p, "Include=\"", "\"") : between(p, "<package id=\"", "\"");
+        return strstr(p, "<PackageReference") != NULL ? between(p, "Include=\"", "\"")
+                                                      : between(p, "<package id=\"", "\"");
     case MANIFEST_NONE:
         break;
     }
@@ -292,11 +364,13 @@ static void note_section(struct check_scan *s, enum manifest kind, const char *l
 
 static void check_judges(struct check_scan *s, enum manifest kind)
 {
-    static const char *const tools[] = {"[tool.ruff", "[tool.mypy", "[tool.pylint", "[tool.coverage", "[tool.pytest",
-                                        "[tool.black", "[tool.pyright", "[tool.bandit", "[lints", "[workspace.lints",
-                                        "[flake8", "[mypy", "[tool:pytest", "[coverage:", NULL};
+    static const char *const tools[] = {
+        "[tool.ruff",  "[tool.mypy",    "[tool.pylint", "[tool.coverage", "[tool.pytest",
+        "[tool.black", "[tool.pyright", "[tool.bandit", "[lints",         "[workspace.lints",
+        "[flake8",     "[mypy",         "[tool:pytest", "[coverage:",     NULL};
 
-    if ((kind == PYPROJECT || kind == CARGO || kind == INI) && s->section != NULL && check_has_word(s->section, tools))
+    if ((kind == PYPROJECT || kind == CARGO || kind == INI) && s->section != NULL &&
+        check_has_word(s->section, tools))
         check_add_once(s, CHECK_LINT_CHANGED, s->line, "lint or test settings in a manifest are changed",
                        "They may only change with the plan's leave (allow: lint-changed).");
 }
@@ -304,7 +378,8 @@ static void check_judges(struct check_scan *s, enum manifest kind)
 /* Another place to take packages from, or a way around the checked versions. */
 static bool is_other_source(enum manifest kind, const char *p)
 {
-    static const char *const python[] = {"--index-url", "--extra-index-url", "-i http", "--find-links", "-f http", NULL};
+    static const char *const python[] = {"--index-url",  "--extra-index-url", "-i http",
+                                         "--find-links", "-f http",           NULL};
     static const char *const cargo[] = {"[patch.", "[replace]", "[source.", NULL};
     static const char *const go[] = {"replace ", NULL};
     static const char *const maven[] = {"<repository>", "<pluginRepository>", NULL};
@@ -330,10 +405,15 @@ static bool is_other_source(enum manifest kind, const char *p)
 
 static void check_scripts(struct check_scan *s, enum manifest kind, const char *line)
 {
-    static const char *const npm[] = {"\"preinstall\"", "\"install\"", "\"postinstall\"", "\"preprepare\"", "\"prepare\"",
-                                      "\"postprepare\"", "\"prepublish\"", "\"prepack\"", "\"postpack\"", NULL};
-    static const char *const composer[] = {"\"pre-install-cmd\"", "\"post-install-cmd\"", "\"pre-update-cmd\"",
-                                           "\"post-update-cmd\"", "\"post-autoload-dump\"", "\"post-root-package-install\"",
+    static const char *const npm[] = {
+        "\"preinstall\"",  "\"install\"",    "\"postinstall\"", "\"preprepare\"", "\"prepare\"",
+        "\"postprepare\"", "\"prepublish\"", "\"prepack\"",     "\"postpack\"",   NULL};
+    static const char *const composer[] = {"\"pre-install-cmd\"",
+                                           "\"post-install-cmd\"",
+                                           "\"pre-update-cmd\"",
+                                           "\"post-update-cmd\"",
+                                           "\"post-autoload-dump\"",
+                                           "\"post-root-package-install\"",
                                            NULL};
 
     if ((kind == NPM && check_has_word(line, npm)) || (kind == COMPOSER && check_has_word(line, composer)))

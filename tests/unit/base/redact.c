@@ -61,13 +61,25 @@ static void the_longest_value_wins(void **state)
 static void credentials_are_known_by_their_form(void **state)
 {
     (void)state;
-    expect("token gh" "p_" RANDOM40 " ok", "token [redacted] ok");
-    expect("https://user:" "hunter2z@example.org/x", "https://user:[redacted]@example.org/x");
-    expect("postgres://app:" "Zx81pw@db/x", "postgres://app:[redacted]@db/x");
+    expect("token gh"
+           "p_" RANDOM40 " ok",
+           "token [redacted] ok");
+    expect("https://user:"
+           "hunter2z@example.org/x",
+           "https://user:[redacted]@example.org/x");
+    expect("postgres://app:"
+           "Zx81pw@db/x",
+           "postgres://app:[redacted]@db/x");
     expect("Authorization: Bearer " RANDOM40, "Authorization: Bearer [redacted]");
-    expect("Authorization: Basic " "dXNlcjpwYXNzd29yZA==", "Authorization: Basic [redacted]");
-    expect("eyJhbGciOiJIUzI1NiJ9" ".eyJzdWIiOiIxMjM0In0." RANDOM40, "[redacted]");
-    expect("a\n-----BEGIN RSA " "PRIVATE KEY-----\nabc\n-----END RSA PRIVATE KEY-----\nb", "a\n[redacted]\nb");
+    expect("Authorization: Basic "
+           "dXNlcjpwYXNzd29yZA==",
+           "Authorization: Basic [redacted]");
+    expect("eyJhbGciOiJIUzI1NiJ9"
+           ".eyJzdWIiOiIxMjM0In0." RANDOM40,
+           "[redacted]");
+    expect("a\n-----BEGIN RSA "
+           "PRIVATE KEY-----\nabc\n-----END RSA PRIVATE KEY-----\nb",
+           "a\n[redacted]\nb");
     expect("API_KEY=" RANDOM40, "API_KEY=[redacted]");
     expect("\"client_secret\": \"" RANDOM40 "\",", "\"client_secret\": \"[redacted]\",");
     assert_true(secret_kind_count() >= 40);
@@ -89,8 +101,10 @@ static void ordinary_text_stays(void **state)
         "cacheKey = d41d8cd98f00b204e9800998ecf8427e",
         "AKIAIOSFODNN7EXAMPLE",
         "commit 9fceb02d0ae598e95dc970b74767f19372d61af8",
-        "\"integrity\": \"sha512-v2kDEe57lecTulaDIuNTPy3Ry4gLGJ6Z1O3vE1krgXZNrsQ+LFTGHVxVjcXPs17LhbZVGedAJv8XZ1tvj5FvSg==\"",
-        "The bearer of this letter", "Basic understanding of things",
+        "\"integrity\": "
+        "\"sha512-v2kDEe57lecTulaDIuNTPy3Ry4gLGJ6Z1O3vE1krgXZNrsQ+LFTGHVxVjcXPs17LhbZVGedAJv8XZ1tvj5FvSg==\"",
+        "The bearer of this letter",
+        "Basic understanding of things",
     };
 
     (void)state;
@@ -101,12 +115,14 @@ static void ordinary_text_stays(void **state)
 static void json_stays_json(void **state)
 {
     struct buf out = BUF_INIT;
-    const char *text = "{\"n\":12345678,\"12345678\":\"x 12345678\",\"l\":[\"\\ngh" "p_" RANDOM40 "\",{\"k\":\"a\\n12345678\"}]}";
+    const char *text = "{\"n\":12345678,\"12345678\":\"x 12345678\",\"l\":[\"\\ngh"
+                       "p_" RANDOM40 "\",{\"k\":\"a\\n12345678\"}]}";
 
     (void)state;
     redact_add("12345678");
     redact_append_json(&out, text, strlen(text));
-    assert_string_equal(out.data, "{\"n\":12345678,\"l\":[\"\\n[redacted]\",{\"k\":\"a\\n[redacted]\"}],\"[redacted]\":\"x [redacted]\"}");
+    assert_string_equal(out.data, "{\"n\":12345678,\"l\":[\"\\n[redacted]\",{\"k\":\"a\\n[redacted]\"}],\"["
+                                  "redacted]\":\"x [redacted]\"}");
     buf_clear(&out);
     redact_append_json(&out, "{\"a\":\"b\"}", 9);
     assert_string_equal(out.data, "{\"a\":\"b\"}");
@@ -119,9 +135,11 @@ static void json_stays_json(void **state)
 /* However the text is cut, what comes out is what comes out of the whole. */
 static void a_stream_hides_what_is_cut_anywhere(void **state)
 {
-    static const char text[] = "start known-value-one then https://u:" "Zx81pw@h/x and gh" "p_" RANDOM40
-                               " and\nAPI_KEY = " RANDOM40 "\nkey keys known-value- Authorization: Bearer " RANDOM40
-                               "\n-----BEGIN EC " "PRIVATE KEY-----\nabc def\nghi\n-----END EC PRIVATE KEY-----\nend tok";
+    static const char text[] = "start known-value-one then https://u:"
+                               "Zx81pw@h/x and gh"
+                               "p_" RANDOM40 " and\nAPI_KEY = " RANDOM40
+                               "\nkey keys known-value- Authorization: Bearer " RANDOM40 "\n-----BEGIN EC "
+                               "PRIVATE KEY-----\nabc def\nghi\n-----END EC PRIVATE KEY-----\nend tok";
     char *wanted;
     size_t n = strlen(text);
 

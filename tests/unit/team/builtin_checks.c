@@ -37,8 +37,9 @@ static char *checks_of(const char *diff, const char *allowed)
 
 static char *file_diff(const char *path, const char *head, const char *lines)
 {
-    return xasprintf("diff --git a/%s b/%s\n%sindex 1111111..2222222 100644\n--- a/%s\n+++ b/%s\n@@ -1,1 +1,9 @@\n%s", path,
-                     path, head, path, path, lines);
+    return xasprintf(
+        "diff --git a/%s b/%s\n%sindex 1111111..2222222 100644\n--- a/%s\n+++ b/%s\n@@ -1,1 +1,9 @@\n%s",
+        path, path, head, path, path, lines);
 }
 
 static void expect(const char *path, const char *head, const char *lines, const char *ids)
@@ -68,8 +69,14 @@ static void credentials_are_found(void **state)
     expect("src/a.c", "", line, "credential");
     (void)snprintf(line, sizeof line, "+-----BEGIN %s PRIVATE KEY-----\n", "RSA");
     expect("keys/a", "", line, "private-key");
-    expect("src/a.py", "", "+client_secret = 'a8Kd02LmQ9xZ7bVn4TgY" "1hWc6RfE3j'\n", "credential"); /* by entropy */
-    expect("a.yml", "", "+url: postgres://app:Zx81pw" "Qq@db/x\n", "credential");
+    expect("src/a.py", "",
+           "+client_secret = 'a8Kd02LmQ9xZ7bVn4TgY"
+           "1hWc6RfE3j'\n",
+           "credential"); /* by entropy */
+    expect("a.yml", "",
+           "+url: postgres://app:Zx81pw"
+           "Qq@db/x\n",
+           "credential");
 }
 
 static void what_this_environment_keeps_secret_is_found(void **state)
@@ -95,7 +102,8 @@ static void placeholders_and_removed_keys_pass(void **state)
 static void weakened_tests_are_found(void **state)
 {
     (void)state;
-    expect("tests/test_a.c", "", "-    assert(a == 1);\n-    assert(b == 2);\n+    assert(a);\n", "tests-removed");
+    expect("tests/test_a.c", "", "-    assert(a == 1);\n-    assert(b == 2);\n+    assert(a);\n",
+           "tests-removed");
     expect("tests/test_a.py", "", "+@pytest.mark.skip\n", "tests-skipped");
     expect("src/a.test.ts", "", "+it.only('x', () => {});\n", "tests-skipped");
     expect("tests/test_a.c", "deleted file mode 100644\n", "-int a;\n", "tests-removed");
@@ -161,7 +169,8 @@ static void added_dependencies_are_found(void **state)
         const char *file, *lines;
     } fine[] = {
         {"package.json", "+  \"version\": \"1.2.3\",\n+  \"name\": \"x\",\n+  \"description\": \"1 x\"\n"},
-        {"package.json", "-    \"left-pad\": \"^1.2.0\",\n+    \"left-pad\": \"^1.3.0\",\n"}, /* another version */
+        {"package.json",
+         "-    \"left-pad\": \"^1.2.0\",\n+    \"left-pad\": \"^1.3.0\",\n"}, /* another version */
         {"package.json", "+    \"test\": \"node --test\"\n"},
         {"Cargo.toml", " [package]\n+version = \"1.2.3\"\n"},
         {"go.mod", "+go 1.22\n"},
@@ -225,17 +234,29 @@ static void characters_that_deceive_are_found(void **state)
         const char *line, *ids;
     } lines[] = {
         {"/* \xe2\x80\xae */", "bidi"},
-        {"a\xe2\x80\x8b" "b", "bidi"},
+        {"a\xe2\x80\x8b"
+         "b",
+         "bidi"},
         {"x \xf3\xa0\x81\xa1\xf3\xa0\x81\xa2", "bidi"}, /* Unicode tags */
-        {"ab\xe2\x80\x8d" "cd", "bidi"},
+        {"ab\xe2\x80\x8d"
+         "cd",
+         "bidi"},
         {"x\xef\xb8\x80\xef\xb8\x81\xef\xb8\x82", "bidi"}, /* data in variation selectors */
         {"family \xf0\x9f\x91\xa9\xe2\x80\x8d\xf0\x9f\x91\xa7 and a heart \xe2\x9d\xa4\xef\xb8\x8f", ""},
-        {"if (is_\xd0\xb0" "dmin)", "homoglyph"},       /* Cyrillic a */
-        {"\xd1\x81onst x = 1;", "homoglyph"},            /* Cyrillic s */
-        {"\xef\xbd\x81" "bc()", "homoglyph"},            /* full width a */
-        {"\xd0\xbf\xd1\x80\xd0\xb8\xd0\xb2\xd0\xb5\xd1\x82, admin", ""}, /* a Russian word */
+        {"if (is_\xd0\xb0"
+         "dmin)",
+         "homoglyph"},                        /* Cyrillic a */
+        {"\xd1\x81onst x = 1;", "homoglyph"}, /* Cyrillic s */
+        {"\xef\xbd\x81"
+         "bc()",
+         "homoglyph"},                                                      /* full width a */
+        {"\xd0\xbf\xd1\x80\xd0\xb8\xd0\xb2\xd0\xb5\xd1\x82, admin", ""},    /* a Russian word */
         {"\xce\x94x = \xce\xbb * \xce\xb1_1; \xc2\xb5s; \xce\xa9mega", ""}, /* Greek as in mathematics */
-        {"gr\xc3\xb6\xc3\x9f" "e, s\xc4\xb1" "f\xc4\xb1r, \xe6\x97\xa5\xe6\x9c\xac" "go", ""},
+        {"gr\xc3\xb6\xc3\x9f"
+         "e, s\xc4\xb1"
+         "f\xc4\xb1r, \xe6\x97\xa5\xe6\x9c\xac"
+         "go",
+         ""},
     };
 
     (void)state;
@@ -250,12 +271,14 @@ static void characters_that_deceive_are_found(void **state)
 
 static void deceptive_names_are_found(void **state)
 {
-    char *got = checks_of("diff --git \"a/src/\\320\\260dmin.c\" \"b/src/\\320\\260dmin.c\"\nnew file mode 100644\n", NULL);
+    char *got = checks_of(
+        "diff --git \"a/src/\\320\\260dmin.c\" \"b/src/\\320\\260dmin.c\"\nnew file mode 100644\n", NULL);
 
     (void)state;
     assert_string_equal(got, "homoglyph");
     free(got);
-    got = checks_of("diff --git \"a/x\\342\\200\\256gnp.sh\" \"b/x\\342\\200\\256gnp.sh\"\nnew file mode 100644\n", NULL);
+    got = checks_of(
+        "diff --git \"a/x\\342\\200\\256gnp.sh\" \"b/x\\342\\200\\256gnp.sh\"\nnew file mode 100644\n", NULL);
     assert_string_equal(got, "bidi");
     free(got);
     got = checks_of("diff --git \"a/t\\303\\244st.c\" \"b/t\\303\\244st.c\"\nnew file mode 100644\n", NULL);
@@ -288,7 +311,8 @@ static void kinds_and_modes_are_looked_at(void **state)
 
 static void binaries_are_found(void **state)
 {
-    static const char head[] = "diff --git a/%s b/%s\n%sindex 1111111..2222222 100644\nBinary files a/%s and b/%s differ\n";
+    static const char head[] =
+        "diff --git a/%s b/%s\n%sindex 1111111..2222222 100644\nBinary files a/%s and b/%s differ\n";
     struct vec findings = {0};
     char *diff = xasprintf(head, "tool", "tool", "new file mode 100644\n", "tool", "tool");
     char *got = checks_of(diff, NULL);
@@ -297,7 +321,8 @@ static void binaries_are_found(void **state)
     assert_string_equal(got, "binary");
     free(got);
     free(diff);
-    diff = xasprintf(head, "src/a.c", "src/a.c", "", "src/a.c", "src/a.c"); /* text that git is told to hide */
+    diff =
+        xasprintf(head, "src/a.c", "src/a.c", "", "src/a.c", "src/a.c"); /* text that git is told to hide */
     got = checks_of(diff, NULL);
     assert_string_equal(got, "binary");
     free(got);
