@@ -24,6 +24,8 @@ static int run_again(const struct ci_plan *plan, const struct ci_classify_option
     char *logs = path_join(run.log_dir, "again");
     int rc;
 
+    if (options->on_rerun != NULL)
+        options->on_rerun(options->data, id);
     str_list_add(&only, id);
     run.jobs = &only;
     run.work_dir = dir;

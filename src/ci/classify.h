@@ -10,6 +10,8 @@ struct ci_classify_options {
     unsigned retries;                 /* runs again at most, until it passes; 0: none */
     const char *base_dir;             /* the tree that the change started from, or NULL */
     const char *base_tree_id;         /* its git tree id, or NULL: not cached */
+    void (*on_rerun)(void *data, const char *id); /* a job is run once more; or NULL */
+    void *data;
 };
 
 /* Fills `fault`, `runs` and `failures` of the failed jobs of RESULT. A job that passes when it is run again

@@ -3,6 +3,7 @@
 
 #include "base/json.h"
 #include "base/utf8.h"
+#include "ci/classify.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -105,6 +106,11 @@ void report_job_json(struct buf *out, const struct ci_job_result *job)
     jw_pair_bool(&w, "allowed_to_fail", job->allowed_to_fail);
     jw_pair_bool(&w, "cached", job->from_cache);
     jw_pair_int(&w, "duration_ms", job->duration_ms);
+    if (job->runs > 0) {
+        jw_pair_string(&w, "fault", ci_fault_name(job->fault));
+        jw_pair_int(&w, "runs", (int64_t)job->runs);
+        jw_pair_int(&w, "failures", (int64_t)job->failures);
+    }
     if (job->failing_step != NULL) {
         jw_pair_string(&w, "failing_step", job->failing_step);
         jw_pair_int(&w, "exit_code", job->exit_code);

@@ -8,13 +8,17 @@
 #include "base/path.h"
 #include "base/utf8.h"
 #include "ci/ci.h"
+#include "ci/classify.h"
 #include "ci/event_filter.h"
 #include "ci/report.h"
 #include "cli/ci_change.h"
+#include "cli/ci_repository.h"
+#include "cli/ci_view.h"
 #include "cli/settings.h"
 #include "config/config.h"
 #include "config/run_settings.h"
-#include "io/process.h"
+#include "git/git.h"
+#include "git/worktree.h"
 #include "sandbox/exec_helper.h"
 #include "sandbox/policy.h"
 
@@ -35,6 +39,7 @@ static const struct option_spec ci_options[] = {
     {"in-place", 0, NULL, "run in this folder instead of in a copy for each job", false},
     {"no-cache", 0, NULL, "run jobs that passed for this very tree again", false},
     {"network", 0, NULL, "test steps may reach the network too", false},
+    {"retries", 0, "N", "run a red job up to N times more: one that passes then is flaky (default: 0)", false},
     {"parallel", 0, "N", "jobs at once (default: number of cores)", false},
     {"json", 0, NULL, "JSON, one object a line (docs/ci.md)", false},
     {"junit", 0, "FILE", "write a JUnit XML report", false},
@@ -46,6 +51,8 @@ struct ci_cli {
     struct cli_context *ctx;
     const struct cli_args *args;
     bool is_json;
+    struct ci_repository repository;
+    struct ci_view *view; /* NULL: no terminal */
 };
 
 static void print_text(FILE *to, const char *prefix, const char *text)
@@ -55,33 +62,6 @@ static void print_text(FILE *to, const char *prefix, const char *text)
     utf8_append_printable(&b, text, strlen(text), false);
     fprintf(to, "%s%s\n", prefix, buf_cstr(&b));
     buf_free(&b);
-}
-
-/* First line of what git prints, or NULL. */
-static char *git_line(struct cli_context *ctx, const char *a, const char *b, const char *c)
-{
-    const char *argv[] = {"git", "-c", "core.fsmonitor=false", a, b, c, NULL};
-    struct process_run_options options = {.argv = argv, .timeout_ms = 10000};
-    struct process_result result = {0};
-    struct error err = {0};
-    char *line = NULL;
-
-    if (process_run(ctx->loop, &options, &result, &err) == 0 && result.exit.exit_code == 0)
-        line = xstrndup(buf_cstr(&result.out), strcspn(buf_cstr(&result.out), "\n"));
-    process_result_finish(&result);
-    if (line != NULL && *line == '\0')
-        FREE_NULL(line);
-    return line;
-}
-
-/* The id of HEAD's tree when nothing differs from it, else NULL: only then are results cached. */
-static char *clean_tree_id(struct cli_context *ctx)
-{
-    char *dirty = git_line(ctx, "status", "--porcelain", "--untracked-files=normal");
-    char *id = dirty == NULL ? git_line(ctx, "rev-parse", "-q", "HEAD^{tree}") : NULL;
-
-    free(dirty);
-    return id;
 }
 
 static void print_job_head(const struct ci_plan_job *job)
@@ -217,37 +197,101 @@ static void on_job_started(void *data, const char *id, const char *name)
     const struct ci_cli *cli = data;
 
     (void)name;
-    if (!cli->is_json && !cli->ctx->quiet)
+    if (cli->view != NULL)
+        ci_view_started(cli->view, id);
+    else if (!cli->is_json && !cli->ctx->quiet)
         print_text(stderr, "started      ", id);
 }
 
-static void on_job_finished(void *data, const struct ci_job_result *job)
+static void print_job(const struct ci_cli *cli, const struct ci_job_result *job)
 {
-    const struct ci_cli *cli = data;
     struct buf b = BUF_INIT;
 
     if (cli->is_json) {
         report_job_json(&b, job);
         puts(b.data);
         fflush(stdout);
-    } else {
-        buf_printf(&b, "%-12s %s", ci_state_name(job->state), job->id);
-        if (job->from_cache)
-            buf_puts(&b, "  (unchanged)");
-        else if (job->duration_ms > 0)
-            buf_printf(&b, "  %.1f s", (double)job->duration_ms / 1000);
-        if (job->reason != NULL)
-            buf_printf(&b, "  %s", job->reason);
-        print_text(stdout, "", buf_cstr(&b));
-        buf_clear(&b);
-        for (size_t i = 0; i < job->skipped_steps.len; i++)
-            print_text(stdout, "             step skipped: ", job->skipped_steps.items[i]);
-        if (job->state == CI_FAILED && job->excerpt != NULL) {
-            utf8_append_printable(&b, job->excerpt, strlen(job->excerpt), true);
-            printf("--- %s\n%s\n--- log: %s\n", job->failing_step, buf_cstr(&b), job->log_file);
-        }
+        buf_free(&b);
+        return;
     }
+    ci_view_finished(cli->view, job->id);
+    buf_printf(&b, "%-12s %s", ci_state_name(job->state), job->id);
+    if (job->from_cache)
+        buf_puts(&b, "  (unchanged)");
+    else if (job->duration_ms > 0)
+        buf_printf(&b, "  %.1f s", (double)job->duration_ms / 1000);
+    if (job->reason != NULL)
+        buf_printf(&b, "  %s", job->reason);
+    print_text(stdout, "", buf_cstr(&b));
+    buf_clear(&b);
+    for (size_t i = 0; i < job->skipped_steps.len; i++)
+        print_text(stdout, "             step skipped: ", job->skipped_steps.items[i]);
+    if (job->state == CI_FAILED && job->excerpt != NULL) {
+        utf8_append_printable(&b, job->excerpt, strlen(job->excerpt), true);
+        printf("--- %s\n%s\n--- log: %s\n", job->failing_step, buf_cstr(&b), job->log_file);
+    }
+    fflush(stdout);
+    ci_view_show(cli->view);
     buf_free(&b);
+}
+
+/* A red job is told of when it is known whose fault it is: at the end. */
+static void on_job_finished(void *data, const struct ci_job_result *job)
+{
+    const struct ci_cli *cli = data;
+
+    if (job->state == CI_FAILED && cli->is_json)
+        return;
+    print_job(cli, job);
+}
+
+static void on_rerun(void *data, const char *id)
+{
+    const struct ci_cli *cli = data;
+
+    if (!cli->is_json && !cli->ctx->quiet)
+        print_text(stderr, "run again    ", id);
+}
+
+/* The tree at REF in a folder of its own below LOGS, or NULL. Caller frees. */
+static char *export_base(const struct ci_cli *cli, const char *ref, const char *logs)
+{
+    struct error ignored = {0};
+    struct git_repo *repo = git_repo_open(cli->ctx->loop, ".", &ignored);
+    char *dir = path_join(logs, "base"), *commit = NULL;
+
+    if (repo == NULL || git_resolve(repo, ref, &commit, &ignored) < 0 || file_make_directories(logs, 0700, &ignored) < 0 ||
+        worktree_export(repo, commit, dir, &ignored) < 0)
+        FREE_NULL(dir);
+    free(commit);
+    git_repo_close(repo);
+    return dir;
+}
+
+/* Runs red jobs again, here and on the base. */
+static int classify(const struct ci_cli *cli, const struct ci_plan *plan, const struct ci_run_options *options,
+                    unsigned retries, struct ci_result *result, struct error *err)
+{
+    const char *base = cli_option(cli->args, "base");
+    bool has_red = result->verdict == CI_RED && result->failed > 0;
+    char *base_dir = has_red && base != NULL && !options->in_place ? export_base(cli, base, options->log_dir) : NULL;
+    struct ci_classify_options how = {.run = options, .retries = retries, .base_dir = base_dir, .on_rerun = on_rerun, .data = (void *)(uintptr_t)cli};
+    struct error ignored = {0};
+    int rc = 0;
+
+    if (has_red && (retries > 0 || base_dir != NULL))
+        rc = ci_classify(plan, &how, result, err);
+    for (size_t i = 0; i < result->job_count; i++) {
+        const struct ci_job_result *job = &result->jobs[i];
+        if (cli->is_json && (job->state == CI_FAILED || job->runs > 0))
+            print_job(cli, job);
+        else if (job->fault != CI_FAULT_NONE && job->fault != CI_FAULT_BROKEN && job->runs > 0)
+            print_job(cli, job);
+    }
+    if (base_dir != NULL)
+        (void)file_remove_tree(base_dir, &ignored);
+    free(base_dir);
+    return rc;
 }
 
 static void write_report(const char *path, void (*make)(struct buf *, const struct ci_result *),
@@ -286,14 +330,16 @@ static int report(const struct ci_cli *cli, const struct ci_result *result)
     return result->verdict == CI_GREEN ? EXIT_DONE : result->verdict == CI_STOPPED ? EXIT_INTERRUPTED : EXIT_NOT_CONVERGED;
 }
 
-static int run_jobs(struct ci_cli *cli, const struct ci_plan *plan, const struct run_settings *settings)
+static int run_jobs(struct ci_cli *cli, const struct ci_plan *plan, const struct run_settings *settings,
+                    const struct str_list *changed)
 {
     char *state = path_state_home(), *cache = path_join(state, "ci-cache"), *logs_home = path_join(state, "ci-logs");
     char *logs = xasprintf("%s/%ld", logs_home, (long)getpid()), *work_dir = path_current_directory();
-    char *tree_id = cli_flag(cli->args, "no-cache") ? NULL : clean_tree_id(cli->ctx);
+    bool is_top = str_eq(cli->repository.top, work_dir);
+    const char *tree_id = is_top ? cli->repository.tree : NULL;
     struct ci_result result = {0};
     struct error err = {0};
-    int64_t parallel = 0;
+    int64_t parallel = 0, retries = 0;
     int code;
     struct ci_run_options options = {
         .loop = cli->ctx->loop, .work_dir = work_dir, .log_dir = logs, .cache_dir = cache, .tree_id = tree_id,
@@ -302,14 +348,22 @@ static int run_jobs(struct ci_cli *cli, const struct ci_plan *plan, const struct
 
     if (can_cut_network(cli, settings))
         options.wrap = without_network;
-    if (!cli_int_option(cli->args, "parallel", 1, 64, settings->ci_jobs, &parallel, &err)) {
+    if (!cli_int_option(cli->args, "parallel", 1, 64, settings->ci_jobs, &parallel, &err) ||
+        !cli_int_option(cli->args, "retries", 0, 100, 0, &retries, &err)) {
         code = cli_fail(&err);
     } else {
+        int rc;
         options.parallel = (unsigned)parallel;
-        code = ci_run(plan, &options, &result, &err) < 0 ? cli_fail(&err) : report(cli, &result);
+        options.changed_paths = changed;
+        cli->view = cli->is_json || cli->ctx->quiet ? NULL : ci_view_create(cli->ctx->loop);
+        rc = ci_run(plan, &options, &result, &err);
+        ci_view_destroy(cli->view);
+        cli->view = NULL;
+        if (rc == 0)
+            rc = classify(cli, plan, &options, (unsigned)retries, &result, &err);
+        code = rc < 0 ? cli_fail(&err) : report(cli, &result);
     }
     ci_result_finish(&result);
-    free(tree_id);
     free(work_dir);
     free(logs);
     free(logs_home);
@@ -384,7 +438,7 @@ static int run_ci(struct cli_context *ctx, const struct cli_args *args)
     struct event_options e = {0};
     struct config *config;
     struct ci_plan *plan;
-    char *root, *branch, *sha;
+    char *root;
     int code;
 
     if (strcmp(verb, "run") != 0 && strcmp(verb, "plan") != 0 && strcmp(verb, "list") != 0) {
@@ -396,8 +450,7 @@ static int run_ci(struct cli_context *ctx, const struct cli_args *args)
         return cli_fail(&err);
     run_settings_init(&settings, config);
     root = path_current_directory();
-    branch = git_line(ctx, "symbolic-ref", "--short", "HEAD");
-    sha = git_line(ctx, "rev-parse", "-q", "HEAD");
+    ci_repository_read(ctx->loop, strcmp(verb, "run") == 0 && !cli_flag(args, "no-cache"), &cli.repository);
     read_secrets(&settings.ci_secrets, &secrets);
     const char *event = cli_option(args, "event") != NULL ? cli_option(args, "event") : settings.ci_event;
     struct ci_options options = {
@@ -414,8 +467,8 @@ static int run_ci(struct cli_context *ctx, const struct cli_args *args)
         .base_branch = cli_option(args, "base") != NULL ? ci_change_branch(cli_option(args, "base")) : NULL,
         .tag = cli_option(args, "tag"),
         .inputs = &e.inputs,
-        .branch = branch,
-        .sha = sha,
+        .branch = cli.repository.branch,
+        .sha = cli.repository.sha,
         .include_unmatched = cli_flag(args, "all"),
     };
     plan = NULL;
@@ -434,14 +487,13 @@ static int run_ci(struct cli_context *ctx, const struct cli_args *args)
     } else if (strcmp(verb, "run") != 0) {
         code = show_plan(&cli, plan, strcmp(verb, "list") == 0);
     } else {
-        code = run_jobs(&cli, plan, &settings);
+        code = run_jobs(&cli, plan, &settings, options.changed_paths);
     }
     ci_plan_destroy(plan);
     event_options_finish(&e);
     str_list_finish(&secrets);
     free(root);
-    free(branch);
-    free(sha);
+    ci_repository_finish(&cli.repository);
     run_settings_finish(&settings);
     config_destroy(config);
     return code;
