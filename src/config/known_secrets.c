@@ -156,19 +156,19 @@ static void register_configured(const struct config *c)
     register_pairs(config_table(c, "shell_environment_policy.set"));
 }
 
-static void register_strings(const json_t *value)
+static void register_strings(json_t *value)
 {
-    const char *key = NULL;
-    json_t *member = NULL;
-
-    if (json_is_string(value))
+    if (json_is_string(value)) {
         redact_add(json_string_value(value));
-    else
-        json_object_foreach((json_t *)value, key, member)
-        {
-            if (json_is_object(member) || redact_is_secret_name(key, strlen(key)))
-                register_strings(member);
-        }
+        return;
+    }
+    for (void *at = json_object_iter(value); at != NULL; at = json_object_iter_next(value, at)) {
+        const char *key = json_object_iter_key(at);
+        json_t *member = json_object_iter_value(at);
+
+        if (json_is_object(member) || redact_is_secret_name(key, strlen(key)))
+            register_strings(member);
+    }
 }
 
 /* What `codex login` keeps: a key or tokens. */
