@@ -82,12 +82,22 @@ static json_t *known_contexts(const struct ci_plan *plan, const struct plan_job 
     return contexts;
 }
 
+static bool is_word(char c)
+{
+    return c == '_' || (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
+}
+
+/* Does some command of the job read the variable? */
 static bool mentions(const struct plan_job *pj, const char *name)
 {
+    size_t n = strlen(name);
+
     for (size_t i = 0; i < pj->job->step_count; i++) {
-        const char *run = pj->job->steps[i].run;
-        if (run != NULL && pj->job->steps[i].satisfied_by == NULL && strstr(run, name) != NULL)
-            return true;
+        const char *run = pj->job->steps[i].satisfied_by == NULL ? pj->job->steps[i].run : NULL;
+        for (const char *p = run; p != NULL && (p = strstr(p, name)) != NULL; p += n) {
+            if ((p == run || !is_word(p[-1])) && !is_word(p[n]))
+                return true;
+        }
     }
     return false;
 }

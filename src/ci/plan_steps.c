@@ -41,21 +41,43 @@ static bool starts_with_one_of(const char *line, const char *const *words, size_
     return false;
 }
 
-/* Is WORD in the script, as a command's first words: at a line's start or after ; & | ( ` or $( ? */
-static bool calls(const char *script, const char *word)
+/* Where the next command of the script starts at or after P: at a line's start or after ; & | ( ` { and words such as
+ * "sudo" and "then". NULL at the end. */
+static const char *next_command(const char *p)
 {
-    size_t n = strlen(word);
+    static const char *const before[] = {"sudo ", "then ", "do ", "else ", "! ", "exec ", "time "};
+    bool moved = true;
 
-    for (const char *p = script; (p = strstr(p, word)) != NULL; p += n) {
-        const char *before = p;
-        if (p[n] != ' ' && p[n] != '\n' && p[n] != '\0')
-            continue;
-        while (before > script && (before[-1] == ' ' || before[-1] == '\t'))
-            before--;
-        if (before == script || strchr("\n;&|(`{!", before[-1]) != NULL)
-            return true;
-        if (before - script >= 4 && (strncmp(before - 4, "sudo", 4) == 0 || strncmp(before - 4, "then", 4) == 0))
-            return true;
+    if (*p == '\0')
+        return NULL;
+    while (moved) {
+        p += strspn(p, " \t\n");
+        moved = false;
+        for (size_t i = 0; i < sizeof before / sizeof *before; i++) {
+            size_t n = strlen(before[i]);
+            if (strncmp(p, before[i], n) == 0) {
+                p += n;
+                moved = true;
+            }
+        }
+    }
+    return p;
+}
+
+/* Does some command of the script start with one of WORDS? */
+static bool calls(const char *script, const char *const *words)
+{
+    for (const char *p = script; p != NULL && (p = next_command(p)) != NULL;) {
+        for (size_t i = 0; words[i] != NULL; i++) {
+            size_t n;
+            if (*p != words[i][0])
+                continue;
+            n = strlen(words[i]);
+            if (strncmp(p, words[i], n) == 0 && (p[n] == ' ' || p[n] == '\n' || p[n] == '\0'))
+                return true;
+        }
+        p = strpbrk(p, "\n;&|(`{");
+        p = p != NULL ? p + 1 : NULL;
     }
     return false;
 }
@@ -69,15 +91,12 @@ bool plan_is_dependency_step(const char *script, bool *is_system)
         "cargo fetch", "cargo install", "rustup ", "go mod download", "go install ", "bundle install",
         "gem install", "composer install", "composer update", "dotnet restore", "corepack enable",
         "git submodule", "git clone", "curl -", "wget "};
-    bool found = false;
-
     static const char *const anywhere[] = {"npm ci", "npm install", "pnpm install", "yarn install", "pip install",
                                            "pip3 install", "uv sync", "poetry install", "bundle install",
-                                           "composer install", "go mod download", "cargo fetch"};
+                                           "composer install", "go mod download", "cargo fetch", NULL};
+    bool found = calls(script, anywhere);
 
     *is_system = false;
-    for (size_t i = 0; script != NULL && i < sizeof anywhere / sizeof *anywhere; i++)
-        found = found || calls(script, anywhere[i]);
     for (const char *p = script; p != NULL && *p != '\0'; p = strchr(p, '\n')) {
         size_t n;
 
@@ -99,13 +118,9 @@ bool plan_needs_network(const char *script)
         "curl", "wget", "ssh", "scp", "rsync", "gh", "npx", "ping", "git clone", "git fetch", "git pull", "git push",
         "git ls-remote", "docker pull", "docker push", "docker run", "docker build", "docker login", "docker compose",
         "docker-compose", "podman pull", "podman run", "go get", "pip download", "npm publish", "npm audit", "pnpm dlx",
-        "yarn dlx", "cargo publish", "cargo audit", "twine", "helm", "kubectl", "aws", "gcloud", "az"};
+        "yarn dlx", "cargo publish", "cargo audit", "twine", "helm", "kubectl", "aws", "gcloud", "az", NULL};
 
-    for (size_t i = 0; script != NULL && i < sizeof commands / sizeof *commands; i++) {
-        if (calls(script, commands[i]))
-            return true;
-    }
-    return false;
+    return calls(script, commands);
 }
 
 /* From the definition; what is not there may have been made in the job's TREE by an earlier step. */

@@ -1,0 +1,160 @@
+/* The plan for people: what is filled in, what stays, which steps install and which have the network. */
+#include "test.h"
+
+#include "base/alloc.h"
+#include "base/buf.h"
+#include "base/file.h"
+#include "base/path.h"
+#include "ci/ci.h"
+#include "ci/plan_internal.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static char *dir;
+
+static int set_up(void **state)
+{
+    struct error err = {0};
+
+    (void)state;
+    dir = file_make_temporary_directory("cadre-command", &err);
+    return dir == NULL;
+}
+
+static int tear_down(void **state)
+{
+    struct error err = {0};
+
+    (void)state;
+    file_remove_tree(dir, &err);
+    free(dir);
+    return 0;
+}
+
+static struct ci_plan *plan_of(const char *name, const char *text)
+{
+    char *path = path_join(dir, name), *folder = path_dirname(path);
+    struct ci_options options = {.definition_dir = dir, .branch = "main"};
+    struct error err = {0};
+    struct ci_plan *plan;
+
+    assert_int_equal(file_make_directories(folder, 0755, &err), 0);
+    assert_int_equal(file_write(path, text, strlen(text), 0644, &err), 0);
+    plan = ci_plan_create(&options, &err);
+    if (plan == NULL)
+        print_message("# %s\n", err.text);
+    assert_non_null(plan);
+    free(folder);
+    free(path);
+    return plan;
+}
+
+static void expect_exports(const struct ci_plan *plan, size_t job, const char *expected)
+{
+    struct buf b = BUF_INIT;
+
+    ci_plan_exports(plan, job, &b);
+    assert_string_equal(buf_cstr(&b), expected);
+    buf_free(&b);
+}
+
+static void expect_script(const struct ci_plan *plan, size_t job, size_t step, const char *expected)
+{
+    struct buf b = BUF_INIT;
+
+    ci_plan_script(plan, job, step, &b);
+    assert_string_equal(buf_cstr(&b), expected);
+    buf_free(&b);
+}
+
+static void what_is_known_is_filled_in(void **state)
+{
+    struct ci_plan *plan = plan_of(".github/workflows/ci.yml",
+        "on: push\nenv: {TOP: a b, REF: '${{ github.ref_name }}'}\njobs:\n  j:\n    runs-on: ubuntu-latest\n"
+        "    strategy: {matrix: {n: [7]}}\n    env: {N: '${{ matrix.n }}', KEY: '${{ secrets.KEY }}'}\n    steps:\n"
+        "      - {run: 'make N=${{ matrix.n }} TOP=\"${{ env.TOP }}\"'}\n"
+        "      - {run: 'echo ${{ steps.a.outputs.b }} ${{ hashFiles(''x'') }} $GITHUB_SHA', id: a}\n"
+        "      - {run: make, working-directory: 'sub dir', env: {Q: \"it's ${{ matrix.n }}\"}}\n"
+        "      - {run: print(1), shell: python}\n"
+        "      - {uses: actions/checkout@v4}\n");
+
+    (void)state;
+    expect_exports(plan, 0, "export GITHUB_SHA=0000000000000000000000000000000000000000\nexport TOP='a b'\nexport REF=main\n"
+                            "export N=7\nexport KEY=''\n");
+    expect_script(plan, 0, 0, "make N=7 TOP=\"a b\"\n");
+    expect_script(plan, 0, 1, "echo ${{ steps.a.outputs.b }} ${{ hashFiles('x') }} $GITHUB_SHA\n");
+    expect_script(plan, 0, 2, "(\ncd 'sub dir'\nexport Q='it'\\''s 7'\nmake\n)\n");
+    expect_script(plan, 0, 3, "python3 /dev/stdin <<'END_OF_STEP'\nprint(1)\nEND_OF_STEP\n");
+    expect_script(plan, 0, 4, "");
+    ci_plan_destroy(plan);
+}
+
+static void gitlab_exports_its_own_and_what_is_read(void **state)
+{
+    struct ci_plan *plan = plan_of(".gitlab-ci.yml", "a:\n  variables: {A: '$CI_COMMIT_BRANCH-x'}\n  script: [echo $CI_COMMIT_BRANCH $A]\n");
+
+    (void)state;
+    expect_exports(plan, 0, "export CI_COMMIT_BRANCH=main\nexport A=main-x\n");
+    expect_script(plan, 0, 0, "echo $CI_COMMIT_BRANCH $A\n");
+    ci_plan_destroy(plan);
+}
+
+static void steps_that_reach_others_are_known(void **state)
+{
+    static const struct {
+        const char *script;
+        bool installs, is_system, reaches_others;
+    } cases[] = {
+        {"npm ci", true, false, false},
+        {"cd web && npm ci && npm test", true, false, false},
+        {"sudo apt-get update", true, true, false},
+        {"if true; then pip install x; fi", true, false, false},
+        {"python3 -m pip install .", true, false, false},
+        {"make check", false, false, false},
+        {"npm test", false, false, false},
+        {"echo npm ci", false, false, false},
+        {"x=$(curl -s http://localhost)", false, false, true},
+        {"make && git fetch origin", false, false, true},
+        {"docker run x", false, false, true},
+        {"docker ps", false, false, false},
+        {"./curl --version", false, false, false},
+        {"git commit -m 'curl it'", false, false, false},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        bool is_system = false;
+        if (plan_is_dependency_step(cases[i].script, &is_system) != cases[i].installs ||
+            plan_needs_network(cases[i].script) != cases[i].reaches_others)
+            print_message("# %s\n", cases[i].script);
+        assert_int_equal(plan_is_dependency_step(cases[i].script, &is_system), cases[i].installs);
+        assert_int_equal(is_system, cases[i].is_system);
+        assert_int_equal(plan_needs_network(cases[i].script), cases[i].reaches_others);
+    }
+}
+
+static void the_fixed_variables_are_set_once_each(void **state)
+{
+    const struct ci_variable *v = ci_fixed_environment();
+
+    (void)state;
+    for (size_t i = 0; v[i].name != NULL; i++) {
+        assert_true(*v[i].value != '\0');
+        for (size_t k = 0; k < i; k++)
+            assert_string_not_equal(v[i].name, v[k].name);
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(what_is_known_is_filled_in, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(gitlab_exports_its_own_and_what_is_read, set_up, tear_down),
+        cmocka_unit_test(steps_that_reach_others_are_known),
+        cmocka_unit_test(the_fixed_variables_are_set_once_each),
+    };
+
+    return cmocka_run_group_tests_name("ci/plan_command", tests, NULL, NULL);
+}
