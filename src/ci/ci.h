@@ -91,6 +91,7 @@ void ci_plan_destroy(struct ci_plan *plan);
 
 enum ci_source ci_plan_source(const struct ci_plan *plan);
 const char *ci_source_name(enum ci_source source); /* "commands", "github", "gitlab", "detected", "none" */
+int64_t ci_plan_took_us(const struct ci_plan *plan); /* microseconds that ci_plan_create() took */
 size_t ci_plan_job_count(const struct ci_plan *plan);
 const struct ci_plan_job *ci_plan_job(const struct ci_plan *plan, size_t index);
 

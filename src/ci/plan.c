@@ -3,6 +3,7 @@
 
 #include "base/alloc.h"
 #include "base/buf.h"
+#include "base/clock.h"
 #include "base/file.h"
 #include "base/path.h"
 #include "ci/detect.h"
@@ -221,6 +222,7 @@ struct ci_plan *ci_plan_create(const struct ci_options *options, struct error *e
     struct ci_plan *plan = xcalloc(1, sizeof *plan);
     struct str_list files = {0};
     struct workflow *detected;
+    int64_t start_us = clock_monotonic_us();
     int rc = 0;
 
     plan->root = xstrdup(options->definition_dir);
@@ -245,6 +247,7 @@ struct ci_plan *ci_plan_create(const struct ci_options *options, struct error *e
         return NULL;
     }
     plan_apply_job_filter(plan);
+    plan->took_us = clock_monotonic_us() - start_us;
     return plan;
 }
 
@@ -321,4 +324,9 @@ const char *ci_plan_repository(const struct ci_plan *plan)
     const char *name = json_string_value(json_object_get(json_object_get(plan->contexts, "github"), "repository"));
 
     return name != NULL ? name : "";
+}
+
+int64_t ci_plan_took_us(const struct ci_plan *plan)
+{
+    return plan->took_us;
 }

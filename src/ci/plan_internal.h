@@ -48,6 +48,7 @@ struct ci_plan {
     json_t *contexts;      /* github, vars, secrets, inputs */
     struct action_mapping *user_actions; /* the arena's */
     size_t user_action_count;
+    int64_t took_us;       /* to make the plan */
     struct map ids;        /* of the jobs */
     json_t *kept;          /* array: values that live as long as the plan */
     const struct workflow_job *facts_job; /* plan_jobs.c: the job that `facts` are of */

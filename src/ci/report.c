@@ -43,6 +43,7 @@ void report_plan_json(struct buf *out, const struct ci_plan *plan)
     jw_object_begin(&w);
     jw_pair_string(&w, "type", "plan");
     jw_pair_string(&w, "source", ci_source_name(ci_plan_source(plan)));
+    jw_pair_int(&w, "planning_us", ci_plan_took_us(plan));
     share(&w, &all);
     jw_key(&w, "jobs");
     jw_array_begin(&w);
