@@ -18,6 +18,7 @@
 #include "model/price.h"
 #include "store/rollout.h"
 
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -201,7 +202,21 @@ static void stop_timers(struct carried_thread *t)
     t->idle = NULL;
 }
 
+void carried_spent(struct carried_thread *t, const struct usage *usage)
+{
+    struct error err = {0};
+
+    if (budget_tokens_left(t->options.budget) >= usage->input_tokens + usage->output_tokens)
+        return;
+    error_set(&err, ERROR_LIMIT, "the run's token budget was used up within a turn of %s", t->options.runner->name);
+    err.os_errno = EDQUOT; /* model_error_is_budget() */
+    carried_stop(t, &err);
+}
+
 /* --- Life ---------------------------------------------------------------------------------------------------------- */
+
+static const struct carrier *const carriers[] = {
+    [RUNNER_CODEX] = &carrier_codex, [RUNNER_CODEX_APP_SERVER] = &carrier_app_server, [RUNNER_ACP] = &carrier_acp};
 
 struct carried_thread *carried_thread_create(const struct carried_options *options)
 {
@@ -222,7 +237,7 @@ struct carried_thread *carried_thread_create(const struct carried_options *optio
     if (options->extra_env != NULL)
         str_list_copy(&t->extra_env, options->extra_env);
     t->options.extra_env = &t->extra_env;
-    t->carrier = options->runner->protocol == RUNNER_CODEX ? &carrier_codex : &carrier_acp;
+    t->carrier = carriers[options->runner->protocol];
     report(t, json_pack("{s:s, s:s, s:s, s:s, s:s}", "type", "thread.started", "thread_id", t->id, "role", t->role,
                         "model", t->model == NULL ? "" : t->model, "runner", options->runner->name));
     return t;

@@ -22,6 +22,7 @@ struct carrier {
 };
 
 extern const struct carrier carrier_codex;
+extern const struct carrier carrier_app_server;
 extern const struct carrier carrier_acp;
 
 const struct carried_options *carried_options(const struct carried_thread *thread);
@@ -34,6 +35,9 @@ void carried_wake(struct carried_thread *thread);
 void carried_progress(struct carried_thread *thread);
 /* Ends the turn from within a callback: carried_wait() gives ERR. */
 void carried_stop(struct carried_thread *thread, const struct error *err);
+
+/* What the turn has used so far, where a program says so while it runs: more than the budget holds stops it. */
+void carried_spent(struct carried_thread *thread, const struct usage *usage);
 
 /* Records and reports an event; takes it. After many thousands in a turn `item.*` and `error` events are dropped. */
 void carried_emit(struct carried_thread *thread, json_t *event);

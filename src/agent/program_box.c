@@ -28,7 +28,7 @@ enum runner_box program_box_choose(const struct runner_config *rc, bool can_nest
     case RUNNER_BOX_AUTO:
         break;
     }
-    if (rc->protocol != RUNNER_CODEX) {
+    if (rc->protocol == RUNNER_ACP) {
         *why = "ours: the program is not known to bring one (box = \"both\" where it does)";
         return RUNNER_BOX_CADRE;
     }

@@ -11,11 +11,12 @@
 
 #define DEFAULT_IDLE_SECONDS 1800
 
+static const char *const protocol_names[] = {"codex", "codex-app-server", "acp"};
 static const char *const box_names[] = {"auto", "both", "cadre", "own"};
 
 const char *runner_protocol_name(enum runner_protocol protocol)
 {
-    return protocol == RUNNER_CODEX ? "codex" : "acp";
+    return protocol_names[protocol];
 }
 
 const char *runner_box_name(enum runner_box box)
@@ -31,7 +32,7 @@ static void take_command(struct runner_config *rc, const struct toml_value *tabl
         str_list_take(&rc->argv, path_expand_home(command->as.string.bytes));
     else
         toml_strings(table, "command", &rc->argv);
-    if (rc->argv.len == 0 && rc->protocol == RUNNER_CODEX)
+    if (rc->argv.len == 0 && rc->protocol != RUNNER_ACP)
         str_list_add(&rc->argv, "codex");
     toml_strings(table, "args", &rc->argv);
 }
@@ -81,14 +82,17 @@ int runner_config_init(struct runner_config *rc, const struct config *c, const c
     const char *box = toml_string(table, "box", "auto");
 
     *rc = (struct runner_config){.name = xstrdup(name)};
-    rc->protocol = str_eq(protocol, "codex") ? RUNNER_CODEX : RUNNER_ACP;
-    if (table == NULL && rc->protocol != RUNNER_CODEX) {
+    rc->protocol = RUNNER_ACP;
+    for (size_t i = 0; i < sizeof protocol_names / sizeof protocol_names[0]; i++)
+        if (str_eq(protocol, protocol_names[i]))
+            rc->protocol = (enum runner_protocol)i;
+    if (table == NULL && rc->protocol == RUNNER_ACP) {
         error_set(err, ERROR_CONFIG, "there is no runner \"%s\": `native` and `codex` need no table", name);
         error_hint(err, "add [runner.%s] with command = [\"PROGRAM\", \"ARGUMENT\"] to cadre.toml", name);
         goto fail;
     }
     if (str_eq(protocol, "native")) {
-        error_set(err, ERROR_CONFIG, "runner.%s.protocol: a program speaks \"codex\" or \"acp\"", name);
+        error_set(err, ERROR_CONFIG, "runner.%s.protocol: a program speaks \"codex\", \"codex-app-server\" or \"acp\"", name);
         goto fail;
     }
     for (size_t i = 0; i < sizeof box_names / sizeof box_names[0]; i++)

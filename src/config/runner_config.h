@@ -10,7 +10,7 @@
 
 struct config;
 
-enum runner_protocol { RUNNER_CODEX, RUNNER_ACP };
+enum runner_protocol { RUNNER_CODEX, RUNNER_CODEX_APP_SERVER, RUNNER_ACP };
 
 /* Which sandbox shuts the program in: its own nested in ours, ours, or its own. */
 enum runner_box { RUNNER_BOX_AUTO, RUNNER_BOX_BOTH, RUNNER_BOX_CADRE, RUNNER_BOX_OWN };
@@ -35,7 +35,7 @@ struct runner_config {
 int runner_config_init(struct runner_config *out, const struct config *c, const char *name, struct error *err);
 void runner_config_finish(struct runner_config *rc);
 
-/* "codex", "acp". */
+/* "codex", "codex-app-server", "acp". */
 const char *runner_protocol_name(enum runner_protocol protocol);
 /* "both", "cadre", "own", "auto". */
 const char *runner_box_name(enum runner_box box);

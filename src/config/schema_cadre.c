@@ -79,7 +79,7 @@ static const struct schema_key keys[] = {
     {"remote.poll_seconds", I, C, "15", NULL, "How often its checks are looked at.", NULL},
     {"remote.timeout_minutes", I, C, "60", NULL, "How long they may take.", NULL},
 
-    {"runner.*.protocol", S, USER, NULL, "native|codex|acp", "How the program is spoken to.", NULL},
+    {"runner.*.protocol", S, USER, NULL, "native|codex|codex-app-server|acp", "How the program is spoken to.", NULL},
     {"runner.*.command", S | L, USER, NULL, NULL, "The program, or the program with its arguments.", NULL},
     {"runner.*.args", L, USER, NULL, NULL, "Its arguments.", NULL},
     {"runner.*.env.*", S, USER, NULL, NULL, "Variables set for it.", NULL},

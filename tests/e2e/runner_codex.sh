@@ -75,15 +75,22 @@ ok release_notes_come_from_codex grep -q 'mended by Codex' "$(ls -d "$XDG_STATE_
 ok the_users_codex_home_is_as_it_was is "$(ls -A "$CODEX_HOME" | grep -v history.jsonl | tr '\n' ' '; cmp "$SCRATCH/config.before" "$CODEX_HOME/config.toml")" "cadre.toml config.toml "
 ok nothing_is_left_over is "$(find "$XDG_STATE_HOME" -path '*/runners/*' | wc -l)" 0
 
-# --- what the box holds ---------------------------------------------------------------------------------------------
+# --- by the app-server; what the box holds ---------------------------------------------------------------------------------------------
 make_repo "$SCRATCH/box"
-printf '[loop]\nexplore = false\n[gates]\nqa = false\n' >>"$CODEX_HOME/cadre.toml"
-use_codex
-codex_script '{rules: (codex_plan + codex_work("T1"; "echo right > add.txt; echo x > $HOME/escape; echo x > '"$SCRATCH"'/escape; echo x > .git/escape; echo key=$MOCK_KEY.; exec 3<>/dev/tcp/127.0.0.1/1; true") + codex_run)}' "$SCRATCH/box.json"
+printf '[loop]\nexplore = false\n[gates]\nqa = false\nsecurity = false\n' >>"$CODEX_HOME/cadre.toml"
+use_codex 'protocol = "codex-app-server"'
+codex_script '{rules: ([{match: {input_contains: "# Review of commit", turn: 0}, reply: {message: "Looks good to me."}}] + codex_plan + codex_work("T1"; "echo right > add.txt; echo x > $HOME/escape; echo x > '"$SCRATCH"'/escape; echo x > .git/escape; echo key=$MOCK_KEY.; exec 3<>/dev/tcp/127.0.0.1/1; true") + codex_run)}' "$SCRATCH/box.json"
 codex_mock "$SCRATCH/box.json"
 cd "$SCRATCH/box" || exit 1
 "$CADRE" run --json "mend both" >"$SCRATCH/box.out" 2>"$SCRATCH/box.err"
-ok a_run_that_tries_to_get_out_ends_green is "$?" 0
+code=$?
+ok a_run_by_the_app_server_that_tries_to_get_out_ends_green is "$code" 0
+[ "$code" = 0 ] || { tail -n 20 "$SCRATCH/box.err"; tail -n 5 "$SCRATCH/box.out"; } | cut -c1-400 | sed 's/^/# /'
+ok what_it_wrote_is_merged is "$(cat add.txt mul.txt | tr '\n' ' ')" "right right "
+ok the_same_thread_is_asked_again is "$(events 'select(.type=="turn.completed" and .role=="reviewer").thread' "$SCRATCH/box.out" | sort | uniq -c | tr -s ' ' | cut -d' ' -f2)" 2
+first=$(events 'select(.type=="turn.completed" and .role=="reviewer") | .usage.input_tokens' "$SCRATCH/box.out" | head -n 1)
+both=$(events 'select(.type=="turn.completed" and .role=="reviewer") | .usage.input_tokens' "$SCRATCH/box.out" | tail -n 1)
+ok usage_of_the_app_server_is_counted_once test "${first:-0}" -gt 1000 -a "${both:-0}" -gt "${first:-0}" -a "${both:-0}" -lt $((${first:-0} * 3))
 output=$(events 'select(.type=="item.completed" and .item.type=="command_execution" and .task=="T1").item.aggregated_output' "$SCRATCH/box.out")
 ok nothing_is_written_outside is "$(find "$SCRATCH" -name escape | wc -l)" 0
 ok the_users_key_is_not_in_commands is "$(grep -o 'key=.*' <<<"$output")" "key=."
@@ -95,7 +102,7 @@ fi
 
 # --- ours alone: box = "cadre" -------------------------------------------------------------------------------------
 make_repo "$SCRATCH/ours"
-printf '[loop]\nexplore = false\n[gates]\nqa = false\n' >>"$CODEX_HOME/cadre.toml"
+printf '[loop]\nexplore = false\n[gates]\nqa = false\nreview = false\nsecurity = false\n' >>"$CODEX_HOME/cadre.toml"
 use_codex 'box = "cadre"'
 codex_script '{rules: (codex_plan + codex_work("T1"; "echo right > add.txt; echo x > $HOME/escape; echo x > '"$SCRATCH"'/escape; echo x > .git/escape; true") + codex_run)}' "$SCRATCH/ours.json"
 codex_mock "$SCRATCH/ours.json"
