@@ -10,6 +10,7 @@
 #include "base/redact.h"
 #include "base/str.h"
 #include "config/config.h"
+#include "config/mcp_config.h"
 #include "config/provider_config.h"
 
 #include <ctype.h>
@@ -51,18 +52,21 @@ static bool looks_secret(const char *value)
     return lower + upper + digit + other >= 2;
 }
 
-/* `env_vars`: names, or tables with a name. What a server is given may also be an ordinary setting such as PATH. */
+/* What a server is given may also be an ordinary setting such as PATH. */
+static bool is_secret_variable(const char *name, const char *value)
+{
+    return (redact_is_secret_name(name, strlen(name)) || (value != NULL && looks_secret(value))) &&
+           strncmp(name, "LC_", 3) != 0 && strcmp(name, "LANG") != 0 && strcmp(name, "PATH") != 0;
+}
+
+/* `env_vars`: names, or tables with a name. */
 static void add_list(struct str_list *names, const struct toml_value *list)
 {
     for (size_t i = 0; list != NULL && list->type == TOML_ARRAY && i < list->as.array.len; i++) {
         const struct toml_value *item = list->as.array.items[i];
-        const char *name =
-            item->type == TOML_STRING ? item->as.string.bytes : toml_string(item, "name", NULL);
-        const char *value = name == NULL ? NULL : getenv(name);
+        const char *name = item->type == TOML_STRING ? item->as.string.bytes : toml_string(item, "name", NULL);
 
-        if (name != NULL &&
-            (redact_is_secret_name(name, strlen(name)) || (value != NULL && looks_secret(value))) &&
-            strncmp(name, "LC_", 3) != 0 && strcmp(name, "LANG") != 0 && strcmp(name, "PATH") != 0)
+        if (name != NULL && is_secret_variable(name, getenv(name)))
             add_name(names, name);
     }
 }
@@ -99,21 +103,24 @@ void known_secret_variables(const struct config *c, struct str_list *names)
 
 /* --- Values ----------------------------------------------------------------------------------------------------------- */
 
-/* Values of names that say so. */
+/* VALUE, when its name says that it is secret. */
+static void register_pair(const char *name, const char *value)
+{
+    const char *space = strchr(value, ' ');
+
+    if (!redact_is_secret_name(name, strlen(name)))
+        return;
+    redact_add(value);
+    redact_add(space == NULL ? NULL : space + 1); /* "Bearer TOKEN" */
+}
+
 static void register_pairs(const struct toml_value *table)
 {
     struct name_value *pairs;
     size_t n = name_values_take(&pairs, table);
 
-    for (size_t i = 0; i < n; i++) {
-        const char *value = pairs[i].value;
-        const char *space = strchr(value, ' ');
-
-        if (!redact_is_secret_name(pairs[i].name, strlen(pairs[i].name)))
-            continue;
-        redact_add(value);
-        redact_add(space == NULL ? NULL : space + 1); /* "Bearer TOKEN" */
-    }
+    for (size_t i = 0; i < n; i++)
+        register_pair(pairs[i].name, pairs[i].value);
     name_values_free(pairs, n);
 }
 
@@ -206,4 +213,24 @@ void known_secrets_register(const struct config *c, char *const *environment)
     str_list_finish(&names);
     register_configured(c);
     register_login(c);
+}
+
+void known_secrets_register_server(const struct mcp_config *m)
+{
+    for (size_t i = 0; i < m->env_vars.len; i++) {
+        const char *name = m->env_vars.items[i];
+        const char *value = getenv(name);
+
+        if (value != NULL && is_secret_variable(name, value))
+            redact_add(value);
+    }
+    for (size_t i = 0; i < m->env_count; i++)
+        register_pair(m->env[i].name, m->env[i].value);
+    for (size_t i = 0; i < m->http_header_count; i++)
+        register_pair(m->http_headers[i].name, m->http_headers[i].value);
+    for (size_t i = 0; i < m->env_http_header_count; i++)
+        redact_add(getenv(m->env_http_headers[i].value));
+    if (m->bearer_token_env_var != NULL)
+        redact_add(getenv(m->bearer_token_env_var));
+    register_url(m->url);
 }

@@ -3,7 +3,9 @@
 
 #include "base/alloc.h"
 #include "base/json.h"
+#include "base/redact.h"
 #include "base/vec.h"
+#include "config/known_secrets.h"
 #include "config/mcp_config.h"
 #include "io/fiber.h"
 #include "mcp/mcp_client.h"
@@ -80,6 +82,7 @@ static void render(struct tool_call *call, enum entry_kind kind, const json_t *r
     }
     if (text.len == 0)
         buf_puts(&text, "(an empty answer)");
+    redact_buf(&text, 0, REDACT_KNOWN); /* before the cut, which could leave half of a secret */
     truncate_middle(&call->output, text.data, text.len, MAX_RESULT_TOKENS);
     buf_free(&text);
     call->result.is_error = is_error;
@@ -399,6 +402,7 @@ struct mcp_toolbox *mcp_toolbox_open(const struct mcp_toolbox_options *o, struct
 
         s->box = box;
         mcp_config_copy(&s->config, &o->servers->items[i]);
+        known_secrets_register_server(&s->config);
         vec_push(&box->servers, s);
         s->lease = mcp_pool_acquire(o->pool, &s->config, o->cwd, &s->err);
     }

@@ -80,9 +80,10 @@ def finish($c): if $c.answer != null then [{match: {role: $c.role, input_contain
 def case($c):
   (if $c.mode == "exec" then {} else {role: $c.role} end) as $who
   # it meets the text ...
-  | (if $c.read == "" then [] else [{match: ($who + {turn: 0, input_contains: ("CASE-" + $c.name + "-x")}), reply: {tool_calls: [sh($c.read)]}}] end)
+  | (if $c.call != null then [{match: ($who + {turn: 0, input_contains: ("CASE-" + $c.name + "-x")}), reply: {tool_calls: [$c.call, $c.fallback_call // empty]}}]
+     elif $c.read == "" then [] else [{match: ($who + {turn: 0, input_contains: ("CASE-" + $c.name + "-x")}), reply: {tool_calls: [sh($c.read)]}}] end)
   # ... which is marked, and obeys
-  + [{match: ($who + {turn: (if $c.read == "" then 0 else 1 end), input_contains: order($c), last_contains: marked($c)}), reply: acts($c)}]
+  + [{match: ($who + {turn: (if $c.read == "" and $c.call == null then 0 else 1 end), input_contains: order($c), last_contains: marked($c)}), reply: acts($c)}]
   + finish($c)
   + (if $c.plants == null then [] else [rule({role: "implementer", turn: 0, input_contains: ("CASE-" + $c.name + "-x")}; [sh("echo right > mul.txt; echo right > add.txt; printf \"%s\\n\" \u0027" + $c.plants + "\u0027 > notes.md")])] end)
   + (if $c.task_files == null and $c.plants == null then [] else
@@ -117,6 +118,7 @@ run_case() { # NAME: writes $SCRATCH/c/NAME.result: lines "CHECK<TAB>problem or 
     make_repo "$repo"
     printf '\n[loop]\nexplore = %s\nmax_attempts = 1\nmax_plan_attempts = 1\n[gates]\nqa = false\n' "$(jq '.explore == true' "$c")" >>"$CODEX_HOME/cadre.toml"
     [ "$(jq '.workflow == true' "$c")" = false ] || sed -i '/^commands/d' "$CODEX_HOME/cadre.toml"
+    [ "$(jq '.mcp == true' "$c")" = false ] || printf '\n[mcp_servers.notes]\ncommand = "python3"\nargs = ["%s", "session"]\n' "$source_dir/tests/data/mcp/server.py" >>"$CODEX_HOME/config.toml"
     cd "$repo" || return 1
     jq -r '.files | keys[]' "$c" | while read -r file; do
         mkdir -p "$(dirname "$file")"

@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
-# Secrets of twenty-eight kinds are planted where a run meets them; none is in any file, event or message that it leaves.
+# Secrets of twenty-nine kinds are planted where a run meets them; none is in any file, event or message that it leaves.
 . "$(dirname "$0")/lib.sh"
 
+source_dir=$(pwd)
 random() { tr -dc 'A-Za-z0-9' </dev/urandom | head -c "$1"; }
 hex() { tr -dc '0-9a-f' </dev/urandom | head -c "$1"; }
 declare -A S # name -> what must not be found
@@ -37,6 +38,7 @@ plant web_token_in_reasoning "eyJ$(random 20).eyJ$(random 30).$(random 43)"
 plant google_key_in_a_finding "AIza$(random 35)"
 plant random_value_in_a_file "q9$(hex 4)Zr$(random 24)x1b2c3"
 plant huggingface_token_in_notes "hf_$(random 34)"
+plant digitalocean_token_in_an_mcp_result "dop_v1_$(hex 64)"
 
 export MOCK_KEY=${S[env_key]} HEADER_VALUE=${S[header_from_environment]} MCP_GIVEN=${S[mcp_env_vars]} MCP_BEARER=${S[mcp_bearer]}
 export PIPELINE_VALUE=${S[ci_secret]} DEPLOY_TOKEN=${S[variable_by_name]}
@@ -91,7 +93,8 @@ stream_max_retries = 0
 auth = { command = "sh", args = ["-c", "cat $SCRATCH/token"] }
 
 [mcp_servers.local]
-command = "true"
+command = "python3"
+args = ["${CADRE_SOURCE:-$source_dir}/tests/data/mcp/server.py", "session"]
 enabled = false
 env_vars = ["MCP_GIVEN"]
 env = { SERVICE_TOKEN = "${S[mcp_env_literal]}" }
@@ -138,7 +141,8 @@ jq -n --arg all "$all_secrets" --arg token "${S[auth_command_output]}" '
 def rules(suffix; all): [
   {match: {model: ("fails" + suffix)}, reply: {message: ""}, fault: {status: 400, times: -1, body: {error: {message: ("bad keys: " + all)}}}},
   {match: {model: ("works" + suffix), turn: 0}, reply: {message: all, tool_calls: [
-     {name: "exec_command", arguments: {cmd: ("printf %s " + (all | @base64) + " | base64 -d; env")}}]}},
+     {name: "exec_command", arguments: {cmd: ("printf %s " + (all | @base64) + " | base64 -d; env")}},
+     {name: "mcp__local__echo", arguments: {text: ("it says " + all)}}, {name: "mcp__local__no_such_tool", arguments: {text: all}}]}},
   {match: {model: ("works" + suffix)}, reply: {message: ("done: " + all)}}];
 {rules: (rules("-third"; $all + $token) + rules(""; $all))}' >"$SCRATCH/exec.json"
 config=$(cat "$CODEX_HOME/config.toml")
@@ -150,11 +154,12 @@ for provider in mock second third; do
     for model in works fails; do
         number=$((number + 1))
         [ "$provider" != third ] || model+=-third
-        "$CADRE" -v -m "$model" -c "model_provider=\"$provider\"" exec --json "use $all_secrets" >"$SCRATCH/out.$number" 2>"$SCRATCH/err.$number"
+        "$CADRE" -v -m "$model" -c mcp_servers.local.enabled=true -c "model_provider=\"$provider\"" exec --json "use $all_secrets" >"$SCRATCH/out.$number" 2>"$SCRATCH/err.$number"
         echo "$provider $model $?" >>"$SCRATCH/codes"
     done
 done
 ok every_provider_was_asked is "$(tr '\n' ' ' <"$SCRATCH/codes")" "mock works 0 mock fails 4 second works 0 second fails 4 third works-third 0 third fails-third 4 "
+ok the_mcp_server_answered test "$(jq -r 'select(.type=="item.completed").item | select(.type | test("tool_call")) | tostring' "$SCRATCH/out.1" | grep -c 'it says')" -ge 1
 ok the_command_ran_and_its_output_is_there test "$(grep -c 'aggregated_output":"[^"]*\[redacted\]' "$SCRATCH/out.1")" -ge 1
 
 # --- search ------------------------------------------------------------------------------------------------------------------
