@@ -67,7 +67,8 @@ static bool folder_has(const char *dir, const char *folder, const char *prefix, 
     return found;
 }
 
-static void add_step(struct workflow *w, struct workflow_job *job, const char *name, const char *run, bool installs)
+static void add_step(struct workflow *w, struct workflow_job *job, const char *name, const char *run,
+                     bool installs)
 {
     workflow_add_step(w, job, name, run)->installs = installs;
 }
@@ -93,7 +94,8 @@ static bool has_target(const char *text, const char *word)
         line += *line == '\n';
         end = line + strcspn(line, "\n");
         colon = memchr(line, ':', (size_t)(end - line));
-        if (*line == '\t' || *line == '#' || colon == NULL || colon[1] == '=' || memchr(line, '=', (size_t)(colon - line)) != NULL)
+        if (*line == '\t' || *line == '#' || colon == NULL || colon[1] == '=' ||
+            memchr(line, '=', (size_t)(colon - line)) != NULL)
             continue;
         for (const char *p = line; p < colon; p += strcspn(p, " \t:") + 1) {
             p += strspn(p, " \t");
@@ -108,8 +110,10 @@ static void detect_make(struct workflow *w, const char *dir)
 {
     static const char *const names[] = {"GNUmakefile", "makefile", "Makefile"};
     static const char *const wanted[] = {"check", "test", "tests"};
-    static const struct recipe_step configured[] = {
-        {"configure", "./configure", false}, {"make", "make", false}, {"make check", "make check", false}, {0}};
+    static const struct recipe_step configured[] = {{"configure", "./configure", false},
+                                                    {"make", "make", false},
+                                                    {"make check", "make check", false},
+                                                    {0}};
     static const struct recipe_step generated[] = {{"autoreconf", "autoreconf -fi", false},
                                                    {"configure", "./configure", false},
                                                    {"make", "make", false},
@@ -162,7 +166,8 @@ static void detect_cargo(struct workflow *w, const char *dir)
     struct workflow_job *job = workflow_add_job(w, "cargo");
 
     add_step(w, job, "fetch", is_locked ? "cargo fetch --locked" : "cargo fetch", true);
-    add_step(w, job, "build", is_workspace ? "cargo build --workspace --all-targets" : "cargo build --all-targets", false);
+    add_step(w, job, "build",
+             is_workspace ? "cargo build --workspace --all-targets" : "cargo build --all-targets", false);
     add_step(w, job, "test", is_workspace ? "cargo test --workspace" : "cargo test", false);
 }
 
@@ -183,10 +188,12 @@ static void detect_jvm(struct workflow *w, const char *dir)
         {"dependencies", "mvn -B dependency:go-offline", true}, {"test", "mvn -B test", false}, {0}};
     static const struct recipe_step mvnw[] = {
         {"dependencies", "./mvnw -B dependency:go-offline", true}, {"test", "./mvnw -B test", false}, {0}};
-    static const struct recipe_step gradle[] = {
-        {"compile", "gradle --no-daemon testClasses", true}, {"check", "gradle --no-daemon check", false}, {0}};
-    static const struct recipe_step gradlew[] = {
-        {"compile", "./gradlew --no-daemon testClasses", true}, {"check", "./gradlew --no-daemon check", false}, {0}};
+    static const struct recipe_step gradle[] = {{"compile", "gradle --no-daemon testClasses", true},
+                                                {"check", "gradle --no-daemon check", false},
+                                                {0}};
+    static const struct recipe_step gradlew[] = {{"compile", "./gradlew --no-daemon testClasses", true},
+                                                 {"check", "./gradlew --no-daemon check", false},
+                                                 {0}};
 
     if (has(dir, "pom.xml"))
         add_job(w, "maven", has(dir, "mvnw") ? mvnw : maven);
@@ -196,10 +203,11 @@ static void detect_jvm(struct workflow *w, const char *dir)
 
 static void detect_compiled(struct workflow *w, const char *dir)
 {
-    static const struct recipe_step cmake[] = {{"configure", "cmake -S . -B build -DCMAKE_BUILD_TYPE=Debug", false},
-                                               {"build", "cmake --build build --parallel 2", false},
-                                               {"test", "ctest --test-dir build --output-on-failure", false},
-                                               {0}};
+    static const struct recipe_step cmake[] = {
+        {"configure", "cmake -S . -B build -DCMAKE_BUILD_TYPE=Debug", false},
+        {"build", "cmake --build build --parallel 2", false},
+        {"test", "ctest --test-dir build --output-on-failure", false},
+        {0}};
 
     detect_make(w, dir);
     /* A makefile beside them usually wraps them. */
@@ -240,7 +248,8 @@ static const char *install_command(const char *dir, const char *tool)
 static void detect_node(struct workflow *w, const char *dir)
 {
     static const char *const scripts_wanted[] = {"lint", "typecheck", "build", "test"};
-    static const char *const dependency_keys[] = {"dependencies", "devDependencies", "optionalDependencies", "workspaces"};
+    static const char *const dependency_keys[] = {"dependencies", "devDependencies", "optionalDependencies",
+                                                  "workspaces"};
     struct buf text = BUF_INIT;
     struct error err = {0};
     struct workflow_job *job = NULL;
@@ -282,9 +291,12 @@ static void detect_node(struct workflow *w, const char *dir)
 static bool uses_pytest(const char *dir)
 {
     return has(dir, "pytest.ini") || has(dir, "conftest.py") || has(dir, "tests/conftest.py") ||
-           file_mentions(dir, "pyproject.toml", "pytest") || file_mentions(dir, "setup.cfg", "[tool:pytest]") ||
-           file_mentions(dir, "requirements.txt", "pytest") || file_mentions(dir, "requirements-dev.txt", "pytest") ||
-           file_mentions(dir, "dev-requirements.txt", "pytest") || file_mentions(dir, "requirements-test.txt", "pytest");
+           file_mentions(dir, "pyproject.toml", "pytest") ||
+           file_mentions(dir, "setup.cfg", "[tool:pytest]") ||
+           file_mentions(dir, "requirements.txt", "pytest") ||
+           file_mentions(dir, "requirements-dev.txt", "pytest") ||
+           file_mentions(dir, "dev-requirements.txt", "pytest") ||
+           file_mentions(dir, "requirements-test.txt", "pytest");
 }
 
 /* In an environment of its own when the project lists what it needs; else with the machine's python. */
@@ -308,7 +320,8 @@ static void add_python(struct workflow *w, const char *dir, const char *test)
         }
         if (install.len > 0) {
             char *command = xasprintf("test -d .venv || python3 -m venv --system-site-packages .venv\n"
-                                      ".venv/bin/python -m pip install%s", buf_cstr(&install));
+                                      ".venv/bin/python -m pip install%s",
+                                      buf_cstr(&install));
             add_step(w, job, "install", command, true);
             free(command);
         }

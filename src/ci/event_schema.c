@@ -18,9 +18,11 @@ struct event_kind {
     const char *activities; /* of `types`: words; NULL: any */
 };
 
-#define PULL_REQUEST                                                                                                 \
-    "assigned unassigned labeled unlabeled opened edited closed reopened synchronize converted_to_draft locked "     \
-    "unlocked enqueued dequeued milestoned demilestoned ready_for_review review_requested review_request_removed "   \
+#define PULL_REQUEST                                                                                         \
+    "assigned unassigned labeled unlabeled opened edited closed reopened synchronize converted_to_draft "    \
+    "locked "                                                                                                \
+    "unlocked enqueued dequeued milestoned demilestoned ready_for_review review_requested "                  \
+    "review_request_removed "                                                                                \
     "auto_merge_enabled auto_merge_disabled"
 
 static const struct event_kind kinds[] = {
@@ -32,7 +34,8 @@ static const struct event_kind kinds[] = {
     {"deployment", NULL, NULL},
     {"deployment_status", NULL, NULL},
     {"discussion", "types",
-     "created edited deleted transferred pinned unpinned labeled unlabeled locked unlocked category_changed answered "
+     "created edited deleted transferred pinned unpinned labeled unlabeled locked unlocked category_changed "
+     "answered "
      "unanswered"},
     {"discussion_comment", "types", "created edited deleted"},
     {"fork", NULL, NULL},
@@ -40,7 +43,8 @@ static const struct event_kind kinds[] = {
     {"image_version", "types names versions", NULL},
     {"issue_comment", "types", "created edited deleted"},
     {"issues", "types",
-     "opened edited deleted transferred pinned unpinned closed reopened assigned unassigned labeled unlabeled locked "
+     "opened edited deleted transferred pinned unpinned closed reopened assigned unassigned labeled "
+     "unlabeled locked "
      "unlocked milestoned demilestoned typed untyped"},
     {"label", "types", "created edited deleted"},
     {"merge_group", "types branches branches-ignore", "checks_requested"},
@@ -165,8 +169,10 @@ static int check_inputs(const struct yaml_node *inputs, bool is_call, const char
 
         if (yaml_is_null(input))
             continue;
-        if (check_keys(input, is_call ? "description type required default deprecationMessage"
-                                      : "description type required default options deprecationMessage", file, err) < 0)
+        if (check_keys(input,
+                       is_call ? "description type required default deprecationMessage"
+                               : "description type required default options deprecationMessage",
+                       file, err) < 0)
             return -1;
         /* GitHub asks for a type in workflow_call; without one an input is text, as in workflow_dispatch. */
         if (type != NULL && (type->kind != YAML_SCALAR || !has_word(types, type->text)))
@@ -187,7 +193,8 @@ static int check_secrets(const struct yaml_node *secrets, const char *file, stru
     if (secrets->kind != YAML_MAPPING)
         return not_expected(secrets, file, err);
     for (size_t i = 0; i + 1 < secrets->len; i += 2) {
-        if (!yaml_is_null(secrets->items[i + 1]) && check_keys(secrets->items[i + 1], "description required", file, err) < 0)
+        if (!yaml_is_null(secrets->items[i + 1]) &&
+            check_keys(secrets->items[i + 1], "description required", file, err) < 0)
             return -1;
     }
     return 0;
@@ -257,9 +264,11 @@ static bool cron_item(const char *text, size_t n, const struct cron_field *f)
 
 static bool is_cron(const char *text)
 {
-    static const struct cron_field fields[] = {
-        {0, 59, NULL, 0}, {0, 23, NULL, 0}, {1, 31, NULL, 0}, {1, 12, "janfebmaraprmayjunjulaugsepoctnovdec", 1},
-        {0, 6, "sunmontuewedthufrisat", 0}};
+    static const struct cron_field fields[] = {{0, 59, NULL, 0},
+                                               {0, 23, NULL, 0},
+                                               {1, 31, NULL, 0},
+                                               {1, 12, "janfebmaraprmayjunjulaugsepoctnovdec", 1},
+                                               {0, 6, "sunmontuewedthufrisat", 0}};
     size_t field = 0;
 
     for (const char *p = text; field < 5; field++) {
@@ -294,8 +303,9 @@ static int check_schedule(const struct yaml_node *schedule, const char *file, st
         if (cron->kind != YAML_SCALAR)
             return not_expected(cron, file, err);
         if (!is_cron(cron->text))
-            return fail(cron, file, err,
-                        "Invalid cron expression. Expected format: '* * * * *' (minute hour day month weekday)");
+            return fail(
+                cron, file, err,
+                "Invalid cron expression. Expected format: '* * * * *' (minute hour day month weekday)");
     }
     return 0;
 }
@@ -320,7 +330,8 @@ static int check_exclusive(const struct yaml_node *filters, const char *file, st
             for (size_t j = 0; j < i; j += 2) {
                 if (strcmp(filters->items[j]->text, other) == 0)
                     return fail(filters->items[i], file, err,
-                                "you may only define one of `%s` and `%s-ignore` for a single event", names[k], names[k]);
+                                "you may only define one of `%s` and `%s-ignore` for a single event",
+                                names[k], names[k]);
             }
         }
     }

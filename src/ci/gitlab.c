@@ -42,9 +42,11 @@ static void set_slug(json_t *values, const char *key, const char *text)
 static json_t *predefined(const struct ci_options *o, bool *is_merge_request)
 {
     const char *event = or_else(o->event, "push"), *branch = or_else(o->branch, "main");
-    const char *base = or_else(o->base_branch, "main"), *sha = or_else(o->sha, "0000000000000000000000000000000000000000");
+    const char *base = or_else(o->base_branch, "main"),
+               *sha = or_else(o->sha, "0000000000000000000000000000000000000000");
     char *root = path_normalize(or_else(o->definition_dir, "."));
-    char *project = o->repository != NULL ? xstrdup(o->repository) : xasprintf("local/%s", path_basename(root));
+    char *project =
+        o->repository != NULL ? xstrdup(o->repository) : xasprintf("local/%s", path_basename(root));
     char *space = xstrndup(project, strcspn(project, "/")), *short_sha = xstrndup(sha, 8);
     const char *ref = o->tag != NULL ? o->tag : branch;
     json_t *v = json_object();
@@ -60,9 +62,10 @@ static json_t *predefined(const struct ci_options *o, bool *is_merge_request)
     set(v, "CI_PIPELINE_ID", "1");
     set(v, "CI_PIPELINE_IID", "1");
     set(v, "CI_JOB_ID", "1");
-    set(v, "CI_PIPELINE_SOURCE", *is_merge_request                          ? "merge_request_event"
-                                 : strcmp(event, "workflow_dispatch") == 0 ? "web"
-                                                                           : event);
+    set(v, "CI_PIPELINE_SOURCE",
+        *is_merge_request                         ? "merge_request_event"
+        : strcmp(event, "workflow_dispatch") == 0 ? "web"
+                                                  : event);
     set(v, "CI_COMMIT_SHA", sha);
     set(v, "CI_COMMIT_SHORT_SHA", short_sha);
     set(v, "CI_COMMIT_BEFORE_SHA", "0000000000000000000000000000000000000000");
@@ -149,7 +152,8 @@ static int find_stage(struct gitlab_reader *r, struct gitlab_job *j, struct erro
     }
     known = str_list_join(&r->stages, ", ");
     rc = gitlab_fail(!yaml_is_null(stage) ? stage : j->key, err,
-                     "%s job: chosen stage %s does not exist; available stages are %s", j->key->text, name, known);
+                     "%s job: chosen stage %s does not exist; available stages are %s", j->key->text, name,
+                     known);
     free(known);
     return rc;
 }
@@ -177,7 +181,8 @@ static void wait_for(struct gitlab_job *j, const struct gitlab_job *other, bool 
 static void skip(struct gitlab_reader *r, struct gitlab_job *j, const char *format, const char *name)
 {
     char *text = xasprintf(strcmp(format, "manual") == 0 ? "waits for the manual job '%s'"
-                                                         : "needs '%s', which is not in this pipeline", name);
+                                                         : "needs '%s', which is not in this pipeline",
+                           name);
 
     if (j->job->skip_reason == NULL)
         j->job->skip_reason = arena_strdup(&r->w->arena, text);
@@ -195,12 +200,14 @@ static int add_need(struct gitlab_reader *r, const struct vec *jobs, struct gitl
         for (size_t i = 0; i < entry->len; i++) {
             if (entry->items[i]->kind == YAML_SEQUENCE || add_need(r, jobs, j, entry->items[i], err) < 0)
                 return entry->items[i]->kind == YAML_SEQUENCE
-                           ? gitlab_fail(entry->items[i], err, "jobs:%s:needs config: nested too deep", j->key->text)
+                           ? gitlab_fail(entry->items[i], err, "jobs:%s:needs config: nested too deep",
+                                         j->key->text)
                            : -1;
         }
         return 0;
     }
-    if (entry->kind == YAML_MAPPING && (yaml_get(entry, "pipeline") != NULL || yaml_get(entry, "project") != NULL)) {
+    if (entry->kind == YAML_MAPPING &&
+        (yaml_get(entry, "pipeline") != NULL || yaml_get(entry, "project") != NULL)) {
         if (j->job->note == NULL)
             j->job->note = "needs artifacts of another pipeline, which are not here";
         return 0;
@@ -218,8 +225,8 @@ static int add_need(struct gitlab_reader *r, const struct vec *jobs, struct gitl
         return gitlab_fail(name, err, "%s job: undefined need: %s", j->key->text, name->text);
     }
     if (other->stage > j->stage)
-        return gitlab_fail(name, err, "%s job: need %s is not defined in current or prior stages", j->key->text,
-                           name->text);
+        return gitlab_fail(name, err, "%s job: need %s is not defined in current or prior stages",
+                           j->key->text, name->text);
     if (!other->is_in) {
         if (j->is_in && !(optional != NULL && strcmp(optional, "true") == 0))
             skip(r, j, "absent", name->text);
@@ -267,7 +274,8 @@ static int read_dependencies(const struct vec *jobs, struct gitlab_job *j, struc
     return 0;
 }
 
-static int read_needs(struct gitlab_reader *r, const struct vec *jobs, struct gitlab_job *j, struct error *err)
+static int read_needs(struct gitlab_reader *r, const struct vec *jobs, struct gitlab_job *j,
+                      struct error *err)
 {
     const struct yaml_node *needs = j->outcome.needs != NULL ? j->outcome.needs : yaml_get(j->node, "needs");
 
@@ -297,8 +305,8 @@ static int visit(const struct vec *jobs, size_t at, unsigned char *colours, stru
             if (strcmp(other->key->text, j->needs.items[i]) != 0)
                 continue;
             if (colours[k] == 1)
-                return gitlab_fail(yaml_get(j->node, "needs") != NULL ? yaml_get(j->node, "needs") : j->key, err,
-                                   "The pipeline has circular dependencies: %s needs %s", j->key->text,
+                return gitlab_fail(yaml_get(j->node, "needs") != NULL ? yaml_get(j->node, "needs") : j->key,
+                                   err, "The pipeline has circular dependencies: %s needs %s", j->key->text,
                                    other->key->text);
             if (colours[k] == 0 && visit(jobs, k, colours, err) < 0)
                 return -1;
@@ -445,8 +453,8 @@ static int workflow_rules(struct gitlab_reader *r, const char **reason, struct e
     return rc;
 }
 
-struct workflow *gitlab_workflow(const char *text, size_t n, const char *file, const struct ci_options *options,
-                                 struct error *err)
+struct workflow *gitlab_workflow(const char *text, size_t n, const char *file,
+                                 const struct ci_options *options, struct error *err)
 {
     struct workflow *w = workflow_create_literal(file, file);
     struct gitlab_reader r = {.w = w, .options = options};
@@ -455,8 +463,8 @@ struct workflow *gitlab_workflow(const char *text, size_t n, const char *file, c
     int rc = -1;
 
     w->is_gitlab = true;
-    r.tree = (struct gitlab_tree){.arena = &w->arena, .root_dir = options->definition_dir,
-                                  .include_holds = include_holds, .data = &r};
+    r.tree = (struct gitlab_tree){
+        .arena = &w->arena, .root_dir = options->definition_dir, .include_holds = include_holds, .data = &r};
     r.predefined = predefined(options, &r.is_merge_request);
     r.globals = json_object();
     if (gitlab_tree_load(&r.tree, text, n, file, err) < 0 || gitlab_check_root(&r.tree, err) < 0)

@@ -28,8 +28,14 @@ static int translate(const char *pattern, size_t n, struct buf *out, const char 
         char c = pattern[i], next = i + 1 < n ? pattern[i + 1] : '\0';
 
         if (c == '\\') {
-            const char *class = next == 'd' ? "0-9" : next == 'w' ? "[:alnum:]_" : next == 's' ? "[:space:]" : NULL;
-            const char *negated = next == 'D' ? "0-9" : next == 'W' ? "[:alnum:]_" : next == 'S' ? "[:space:]" : NULL;
+            const char *class = next == 'd'   ? "0-9"
+                                : next == 'w' ? "[:alnum:]_"
+                                : next == 's' ? "[:space:]"
+                                              : NULL;
+            const char *negated = next == 'D'   ? "0-9"
+                                  : next == 'W' ? "[:alnum:]_"
+                                  : next == 'S' ? "[:space:]"
+                                                : NULL;
             i++;
             if (class != NULL)
                 buf_printf(out, in_class ? "%s" : "[%s]", class);
@@ -71,9 +77,11 @@ static int translate(const char *pattern, size_t n, struct buf *out, const char 
         } else if (c == '{') {
             unsigned long most = 1;
             for (size_t k = i + 1; k < n && pattern[k] != '}'; k++) {
-                unsigned long number = isdigit((unsigned char)pattern[k]) ? strtoul(pattern + k, NULL, 10) : 0;
+                unsigned long number =
+                    isdigit((unsigned char)pattern[k]) ? strtoul(pattern + k, NULL, 10) : 0;
                 most = number > most ? number : most;
-                while (k + 1 < n && isdigit((unsigned char)pattern[k]) && isdigit((unsigned char)pattern[k + 1]))
+                while (k + 1 < n && isdigit((unsigned char)pattern[k]) &&
+                       isdigit((unsigned char)pattern[k + 1]))
                     k++;
             }
             repeat = most > PATTERN_MAX_REPEAT ? most : repeat * most;
@@ -256,14 +264,16 @@ static bool is_true(const struct value *v)
 }
 
 /* 0, or -1 with ERR. A right side that is no pattern matches nothing, as on GitLab. */
-static int match(struct reader *r, const struct value *left, const struct value *right, const char *at, bool *out)
+static int match(struct reader *r, const struct value *left, const struct value *right, const char *at,
+                 bool *out)
 {
     struct error why = {0};
 
     *out = false;
     if (right->text == NULL || (!right->is_pattern && *right->text != '/'))
         return 0;
-    if (gitlab_pattern_match(right->text, left->text != NULL ? left->text : "", out, &why) < 0 && right->is_pattern)
+    if (gitlab_pattern_match(right->text, left->text != NULL ? left->text : "", out, &why) < 0 &&
+        right->is_pattern)
         return fail_at(r, at, why.text);
     *out = *out && left->text != NULL;
     return 0;
@@ -339,7 +349,8 @@ static int read_or(struct reader *r, struct value *out)
 
 int gitlab_condition(const struct yaml_node *scalar, const json_t *variables, bool *out, struct error *err)
 {
-    struct reader r = {.node = scalar, .start = scalar->text, .p = scalar->text, .variables = variables, .err = err};
+    struct reader r = {
+        .node = scalar, .start = scalar->text, .p = scalar->text, .variables = variables, .err = err};
     struct value value = {0};
     int rc;
 

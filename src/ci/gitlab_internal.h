@@ -8,7 +8,14 @@
 
 #include <jansson.h>
 
-enum gitlab_when { GITLAB_ON_SUCCESS, GITLAB_ON_FAILURE, GITLAB_ALWAYS, GITLAB_MANUAL, GITLAB_DELAYED, GITLAB_NEVER };
+enum gitlab_when {
+    GITLAB_ON_SUCCESS,
+    GITLAB_ON_FAILURE,
+    GITLAB_ALWAYS,
+    GITLAB_MANUAL,
+    GITLAB_DELAYED,
+    GITLAB_NEVER
+};
 
 struct gitlab_reader {
     struct workflow *w;
@@ -25,10 +32,10 @@ struct gitlab_reader {
 struct gitlab_outcome {
     bool is_in;
     enum gitlab_when when;
-    int allow_failure;                  /* -1: not said */
-    const struct yaml_node *variables;  /* of the rule, or NULL */
-    const struct yaml_node *needs;      /* of the rule, or NULL */
-    const char *reason;                 /* static: why it is not in */
+    int allow_failure;                 /* -1: not said */
+    const struct yaml_node *variables; /* of the rule, or NULL */
+    const struct yaml_node *needs;     /* of the rule, or NULL */
+    const char *reason;                /* static: why it is not in */
 };
 
 /* A job on its way to the workflow. */
@@ -39,8 +46,8 @@ struct gitlab_job {
     struct gitlab_outcome outcome;
     bool is_in;
     bool is_optional_manual;
-    struct str_list needs;       /* keys of jobs that are waited for */
-    struct str_list sources;     /* keys of jobs whose artifacts are taken */
+    struct str_list needs;   /* keys of jobs that are waited for */
+    struct str_list sources; /* keys of jobs whose artifacts are taken */
 };
 
 /* gitlab_schema.c */
@@ -59,11 +66,12 @@ int gitlab_only_except(struct gitlab_reader *r, const struct yaml_node *job, con
 /* `variables` of NODE over VALUES, raw; "$" of those with `expand: false` doubled. */
 void gitlab_add_variables(json_t *values, const struct yaml_node *node);
 /* What `rules` of the job see: predefined, global and own variables. Raw; new reference. */
-json_t *gitlab_job_variables(struct gitlab_reader *r, const struct yaml_node *key, const struct yaml_node *node);
+json_t *gitlab_job_variables(struct gitlab_reader *r, const struct yaml_node *key,
+                             const struct yaml_node *node);
 /* Decides whether the job is in the pipeline (and which legs), and makes its workflow_job except needs and
  * artifacts. */
 int gitlab_job_build(struct gitlab_reader *r, struct gitlab_job *job, struct error *err);
-/* Adds the steps, now that it is known whose artifacts are taken. */
+/* gitlab_steps.c: adds the steps, now that it is known whose artifacts are taken. */
 void gitlab_job_add_steps(struct gitlab_reader *r, struct gitlab_job *job);
 bool gitlab_saves_artifacts(const struct yaml_node *job);
 

@@ -4,7 +4,6 @@
 #include "base/alloc.h"
 #include "base/buf.h"
 #include "ci/matrix.h"
-#include "ci/plan_internal.h"
 
 #include <ctype.h>
 #include <stdio.h>
@@ -12,8 +11,7 @@
 #include <string.h>
 #include <strings.h>
 
-#define MAX_LEGS     200
-#define MAX_SCRIPT   ((size_t)256 * 1024)
+#define MAX_LEGS   200
 
 /* --------------------------------------------------------------------------------------------- variables */
 
@@ -67,13 +65,15 @@ static bool inherits(const struct yaml_node *job, const char *what, const char *
     return false;
 }
 
-json_t *gitlab_job_variables(struct gitlab_reader *r, const struct yaml_node *key, const struct yaml_node *node)
+json_t *gitlab_job_variables(struct gitlab_reader *r, const struct yaml_node *key,
+                             const struct yaml_node *node)
 {
     json_t *values = json_copy(r->predefined), *value;
     const char *stage = yaml_get_text(node, "stage"), *name;
     struct buf slug = BUF_INIT;
 
-    json_object_foreach(r->globals, name, value) {
+    json_object_foreach(r->globals, name, value)
+    {
         if (inherits(node, "variables", name))
             json_object_set(values, name, value);
     }
@@ -145,8 +145,7 @@ json_t *gitlab_resolve_variables(const json_t *raw)
     const char *key;
     json_t *value;
 
-    json_object_foreach((json_t *)(uintptr_t)raw, key, value)
-        resolve_one(&r, key, 0);
+    json_object_foreach((json_t *)(uintptr_t)raw, key, value) resolve_one(&r, key, 0);
     json_decref(r.visiting);
     return r.resolved;
 }
@@ -185,9 +184,11 @@ static void add_entry(struct gitlab_reader *r, struct vec *legs, const struct ya
     }
     value = entry->items[at + 1];
     for (size_t i = 0; i < (value->kind == YAML_SEQUENCE ? value->len : 1) && legs->len < MAX_LEGS; i++) {
-        struct yaml_node *one = value->kind == YAML_SEQUENCE ? value->items[i] : (struct yaml_node *)(uintptr_t)value;
+        struct yaml_node *one =
+            value->kind == YAML_SEQUENCE ? value->items[i] : (struct yaml_node *)(uintptr_t)value;
         if (one->kind == YAML_SEQUENCE) /* a reference that stands for a list */
-            one = one->len > 0 && one->items[0]->kind == YAML_SCALAR ? one->items[0] : yaml_new_scalar(&r->w->arena, "");
+            one = one->len > 0 && one->items[0]->kind == YAML_SCALAR ? one->items[0]
+                                                                     : yaml_new_scalar(&r->w->arena, "");
         yaml_mapping_add(&r->w->arena, leg, entry->items[at]->text, one);
         add_entry(r, legs, entry, at + 2, leg);
     }
@@ -215,8 +216,8 @@ static void read_legs(struct gitlab_reader *r, const struct yaml_node *parallel,
 
 /* ----------------------------------------------------------------------------------------------- outcome */
 
-static int decide(struct gitlab_reader *r, const struct gitlab_job *j, const json_t *raw, struct gitlab_outcome *out,
-                  struct error *err)
+static int decide(struct gitlab_reader *r, const struct gitlab_job *j, const json_t *raw,
+                  struct gitlab_outcome *out, struct error *err)
 {
     const struct yaml_node *rules = yaml_get(j->node, "rules"), *when = yaml_get(j->node, "when"),
                            *allow = yaml_get(j->node, "allow_failure");
@@ -253,7 +254,7 @@ static bool names_other_system(const char *tag)
 
 static const char *image_name(const struct yaml_node *image)
 {
-    const char *name = yaml_is_null(image)            ? NULL
+    const char *name = yaml_is_null(image)           ? NULL
                        : image->kind == YAML_MAPPING ? yaml_get_text(image, "name")
                                                      : yaml_text(image);
 
@@ -281,7 +282,8 @@ static const char *obstacle(struct gitlab_reader *r, const struct gitlab_job *j)
         return "makes a release";
     if (!yaml_is_null(environment) &&
         (action == NULL || strcmp(action, "start") == 0 || strcmp(action, "stop") == 0)) {
-        const char *name = environment->kind == YAML_MAPPING ? yaml_get_text(environment, "name") : environment->text;
+        const char *name =
+            environment->kind == YAML_MAPPING ? yaml_get_text(environment, "name") : environment->text;
         return arena_printf(arena, "deploys to the environment %s", name != NULL ? name : "");
     }
     if (j->outcome.when == GITLAB_MANUAL)
@@ -289,7 +291,8 @@ static const char *obstacle(struct gitlab_reader *r, const struct gitlab_job *j)
     if (!yaml_is_null(services) && services->kind == YAML_SEQUENCE && services->len > 0) {
         const struct yaml_node *first = services->items[0];
         const char *name = first->kind == YAML_MAPPING ? yaml_get_text(first, "name") : yaml_text(first);
-        return arena_printf(arena, "needs the service %s; no container engine is used", name != NULL ? name : "");
+        return arena_printf(arena, "needs the service %s; no container engine is used",
+                            name != NULL ? name : "");
     }
     return NULL;
 }
@@ -308,7 +311,11 @@ static const char *timeout_minutes(struct arena *arena, const struct yaml_node *
             continue;
         }
         p = end + strspn(end, " ");
-        seconds += number * (*p == 'h' ? 3600 : *p == 'm' && p[1] != 'o' ? 60 : *p == 'd' ? 86400 : *p == 'w' ? 604800 : 1);
+        seconds += number * (*p == 'h'                  ? 3600
+                             : *p == 'm' && p[1] != 'o' ? 60
+                             : *p == 'd'                ? 86400
+                             : *p == 'w'                ? 604800
+                                                        : 1);
         while (isalpha((unsigned char)*p))
             p++;
     }
@@ -336,7 +343,8 @@ static const int *exit_codes(struct arena *arena, const struct yaml_node *allow)
 int gitlab_job_build(struct gitlab_reader *r, struct gitlab_job *j, struct error *err)
 {
     struct arena *arena = &r->w->arena;
-    const struct yaml_node *parallel = yaml_get(j->node, "parallel"), *allow = yaml_get(j->node, "allow_failure");
+    const struct yaml_node *parallel = yaml_get(j->node, "parallel"),
+                           *allow = yaml_get(j->node, "allow_failure");
     json_t *raw = gitlab_job_variables(r, j->key, j->node);
     struct vec legs = {0}, kept = {0};
     struct gitlab_outcome outcome;
@@ -391,183 +399,4 @@ out:
     vec_finish(&legs);
     vec_finish(&kept);
     return rc;
-}
-
-/* ------------------------------------------------------------------------------------------------- steps */
-
-static void append_lines(struct buf *b, const struct yaml_node *node, int depth)
-{
-    if (node == NULL || yaml_is_null(node) || depth > GITLAB_MAX_NESTING || b->len > MAX_SCRIPT)
-        return;
-    if (node->kind == YAML_SCALAR) {
-        buf_printf(b, "%s\n", node->text);
-        return;
-    }
-    for (size_t i = 0; node->kind == YAML_SEQUENCE && i < node->len; i++)
-        append_lines(b, node->items[i], depth + 1);
-}
-
-/* Only commands that install and leave nothing in the shell can be a step of their own. */
-static bool only_installs(const char *script)
-{
-    struct str_list lines = {0};
-    bool all = *script != '\0';
-
-    str_split(&lines, script, '\n');
-    for (size_t i = 0; all && i < lines.len; i++) {
-        char *line = str_trim(lines.items[i]);
-        bool is_system;
-        if (*line != '\0' && *line != '#')
-            all = plan_is_dependency_step(line, &is_system) && strpbrk(line, "`;&|=") == NULL;
-    }
-    str_list_finish(&lines);
-    return all;
-}
-
-static struct workflow_step *add_step(struct gitlab_reader *r, struct gitlab_job *j, const char *name,
-                                      const char *script, const struct yaml_node *at)
-{
-    struct workflow_step *step = workflow_add_step(r->w, j->job, name, script);
-
-    step->shell = "bash";
-    step->line = at != NULL ? at->line : j->job->line;
-    return step;
-}
-
-bool gitlab_saves_artifacts(const struct yaml_node *job)
-{
-    const struct yaml_node *artifacts = yaml_get(job, "artifacts");
-
-    return !yaml_is_null(yaml_get(artifacts, "paths")) ||
-           yaml_get(yaml_get(artifacts, "reports"), "dotenv") != NULL;
-}
-
-/* The job's folder in the store, the same for who saves and who takes. */
-static void append_store(struct buf *b, const char *key)
-{
-    buf_printf(b, "\"$CADRE_ARTIFACT_DIR/gitlab-%016llx\"", (unsigned long long)str_hash(key, strlen(key)));
-}
-
-static void append_quoted(struct buf *b, const char *text)
-{
-    buf_putc(b, '\'');
-    for (; *text != '\0'; text++)
-        buf_puts(b, *text == '\'' ? "'\\''" : (char[]){*text, '\0'});
-    buf_putc(b, '\'');
-}
-
-static void add_take_step(struct gitlab_reader *r, struct gitlab_job *j)
-{
-    struct buf b = BUF_INIT;
-
-    buf_puts(&b, "for store in");
-    for (size_t i = 0; i < j->sources.len; i++) {
-        buf_putc(&b, ' ');
-        append_store(&b, j->sources.items[i]);
-    }
-    buf_puts(&b, "; do\n  for f in \"$store\"/*.tar; do [ ! -e \"$f\" ] || tar -xf \"$f\"; done\n"
-                 "  for f in \"$store\"/*.env; do [ ! -e \"$f\" ] || cat \"$f\" >>\"$GITHUB_ENV\"; done\ndone\n");
-    add_step(r, j, "artifacts of earlier jobs", buf_cstr(&b), NULL)->satisfied_by = "the local artifact store";
-    buf_free(&b);
-}
-
-static void append_paths(struct buf *b, const struct yaml_node *paths, const json_t *variables)
-{
-    size_t n = paths == NULL ? 0 : paths->kind == YAML_SEQUENCE ? paths->len : 1;
-
-    for (size_t i = 0; i < n; i++) {
-        const char *text = yaml_text(paths->kind == YAML_SEQUENCE ? paths->items[i] : paths);
-        char *expanded = gitlab_expand(text != NULL ? text : "", variables, NULL);
-        size_t length = strlen(expanded);
-        while (length > 1 && expanded[length - 1] == '/')
-            expanded[--length] = '\0';
-        if (length > 0 && strchr(expanded, '\n') == NULL) {
-            buf_putc(b, ' ');
-            append_quoted(b, expanded);
-        }
-        free(expanded);
-    }
-}
-
-/* "**" + "/" stands for any folders or none: tar is told both. */
-static void append_excludes(struct buf *b, const struct yaml_node *exclude, const json_t *variables)
-{
-    for (size_t i = 0; exclude != NULL && exclude->kind == YAML_SEQUENCE && i < exclude->len; i++) {
-        const char *text = yaml_text(exclude->items[i]), *stars;
-        char *pattern = gitlab_expand(text != NULL ? text : "", variables, NULL);
-
-        stars = strstr(pattern, "**/");
-        buf_puts(b, strstr(pattern, "**") != NULL ? " --wildcards-match-slash --exclude="
-                                                  : " --no-wildcards-match-slash --exclude=");
-        append_quoted(b, pattern);
-        if (stars != NULL) {
-            char *without = xasprintf("%.*s%s", (int)(stars - pattern), pattern, stars + 3);
-            buf_puts(b, " --exclude=");
-            append_quoted(b, without);
-            free(without);
-        }
-        free(pattern);
-    }
-}
-
-static void add_save_step(struct gitlab_reader *r, struct gitlab_job *j)
-{
-    const struct yaml_node *artifacts = yaml_get(j->node, "artifacts");
-    const struct yaml_node *dotenv = yaml_get(yaml_get(artifacts, "reports"), "dotenv");
-    const char *when = yaml_get_text(artifacts, "when");
-    json_t *raw = yaml_to_json_texts(j->job->env), *variables = gitlab_resolve_variables(raw);
-    struct workflow_step *step;
-    struct buf b = BUF_INIT;
-
-    json_decref(raw);
-    /* A leg's own file: legs of one job do not overwrite each other. */
-    buf_puts(&b, "shopt -s globstar nullglob dotglob\nstore=");
-    append_store(&b, j->job->key);
-    buf_puts(&b, "\nmkdir -p \"$store\"\nid=$(printf %s \"$CI_JOB_NAME\" | cksum | tr ' ' -)\nIFS=\n"
-                 "for p in");
-    append_paths(&b, yaml_get(artifacts, "paths"), variables);
-    buf_puts(&b, "; do\n  for f in $p; do [ ! -e \"$f\" ] || printf '%s\\0' \"$f\"; done\ndone |\n"
-                 "  tar --wildcards");
-    append_excludes(&b, yaml_get(artifacts, "exclude"), variables);
-    buf_puts(&b, " -cf \"$store/$id.tar\" --null -T -\n");
-    if (dotenv != NULL) {
-        buf_puts(&b, "for p in");
-        append_paths(&b, dotenv, variables);
-        buf_puts(&b, "; do\n  for f in $p; do [ ! -e \"$f\" ] || cat \"$f\" >>\"$store/$id.env\"; done\ndone\n");
-    }
-    step = add_step(r, j, "save artifacts", buf_cstr(&b), artifacts);
-    step->satisfied_by = "the local artifact store";
-    step->is_always = when != NULL && strcmp(when, "always") == 0;
-    step->is_after_failure = when != NULL && strcmp(when, "on_failure") == 0;
-    json_decref(variables);
-    buf_free(&b);
-}
-
-void gitlab_job_add_steps(struct gitlab_reader *r, struct gitlab_job *j)
-{
-    const struct yaml_node *before = yaml_get(j->node, "before_script"), *script = yaml_get(j->node, "script"),
-                           *after = yaml_get(j->node, "after_script");
-    struct buf b = BUF_INIT;
-
-    if (j->sources.len > 0)
-        add_take_step(r, j);
-    append_lines(&b, before, 0);
-    if (only_installs(buf_cstr(&b))) {
-        add_step(r, j, "before_script", buf_cstr(&b), before)->installs = true;
-        buf_clear(&b);
-    }
-    append_lines(&b, script, 0);
-    if (b.len > 0)
-        add_step(r, j, "script", buf_cstr(&b), script);
-    buf_clear(&b);
-    append_lines(&b, after, 0);
-    if (b.len > 0) {
-        struct workflow_step *step = add_step(r, j, "after_script", buf_cstr(&b), after);
-        step->is_always = true;
-        step->continue_on_error = "true";
-        step->timeout_minutes = "5";
-    }
-    if (gitlab_saves_artifacts(j->node))
-        add_save_step(r, j);
-    buf_free(&b);
 }

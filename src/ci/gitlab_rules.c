@@ -45,7 +45,10 @@ static void read_patterns(const struct yaml_node *node, const json_t *variables,
         if (text == NULL)
             continue;
         expanded = gitlab_expand(text, variables, NULL);
-        expand_braces(strncmp(expanded, "./", 2) == 0 ? expanded + 2 : *expanded == '/' ? expanded + 1 : expanded, out);
+        expand_braces(strncmp(expanded, "./", 2) == 0 ? expanded + 2
+                      : *expanded == '/'              ? expanded + 1
+                                                      : expanded,
+                      out);
         free(expanded);
     }
 }
@@ -60,7 +63,8 @@ static bool matches_any(const struct str_list *patterns, const char *path)
 }
 
 /* Without a known diff every `changes` holds, as for a new branch on GitLab. */
-static bool changes_hold(const struct gitlab_reader *r, const struct yaml_node *changes, const json_t *variables)
+static bool changes_hold(const struct gitlab_reader *r, const struct yaml_node *changes,
+                         const json_t *variables)
 {
     const struct str_list *paths = r->options->changed_paths;
     struct str_list patterns = {0};
@@ -73,8 +77,8 @@ static bool changes_hold(const struct gitlab_reader *r, const struct yaml_node *
     return holds;
 }
 
-static bool exists_below(const char *root, const char *folder, const struct str_list *patterns, unsigned depth,
-                         size_t *left)
+static bool exists_below(const char *root, const char *folder, const struct str_list *patterns,
+                         unsigned depth, size_t *left)
 {
     char *full = path_join(root, folder);
     struct str_list names = {0};
@@ -82,7 +86,7 @@ static bool exists_below(const char *root, const char *folder, const struct str_
     bool found = false;
 
     if (depth <= 32 && file_list_directory(full, &names, &ignored) == 0) {
-        for (size_t i = 0; !found && i < names.len && *left > 0; i++) {
+        for (size_t i = 0; !found && i<names.len && * left> 0; i++) {
             char *path = *folder != '\0' ? path_join(folder, names.items[i]) : xstrdup(names.items[i]);
             char *file = path_join(root, path);
             --*left;
@@ -98,7 +102,8 @@ static bool exists_below(const char *root, const char *folder, const struct str_
     return found;
 }
 
-static bool exists_holds(const struct gitlab_reader *r, const struct yaml_node *exists, const json_t *variables)
+static bool exists_holds(const struct gitlab_reader *r, const struct yaml_node *exists,
+                         const json_t *variables)
 {
     struct str_list patterns = {0};
     size_t left = MAX_WALKED_FILES;
@@ -121,7 +126,8 @@ static bool exists_holds(const struct gitlab_reader *r, const struct yaml_node *
 }
 
 /* 1 holds, 0 does not, -1 with ERR. */
-static int rule_holds(struct gitlab_reader *r, const struct yaml_node *rule, const json_t *variables, struct error *err)
+static int rule_holds(struct gitlab_reader *r, const struct yaml_node *rule, const json_t *variables,
+                      struct error *err)
 {
     const struct yaml_node *condition = yaml_get(rule, "if"), *changes = yaml_get(rule, "changes"),
                            *exists = yaml_get(rule, "exists");
@@ -135,8 +141,8 @@ static int rule_holds(struct gitlab_reader *r, const struct yaml_node *rule, con
 }
 
 /* The first rule that holds; 1 found, 0 none, -1 with ERR. Every condition is read, so that each error shows. */
-static int first_rule(struct gitlab_reader *r, const struct yaml_node *rules, const json_t *variables, int depth,
-                      const struct yaml_node **found, struct error *err)
+static int first_rule(struct gitlab_reader *r, const struct yaml_node *rules, const json_t *variables,
+                      int depth, const struct yaml_node **found, struct error *err)
 {
     int holds;
 
@@ -207,7 +213,8 @@ static int ref_matches(const struct gitlab_reader *r, const struct yaml_node *en
     if (strcmp(text, "merge_requests") == 0)
         return r->is_merge_request;
     if (strcmp(text, "pushes") == 0)
-        return !r->is_merge_request && strcmp(json_string_value(json_object_get(r->predefined, "CI_PIPELINE_SOURCE")), "push") == 0;
+        return !r->is_merge_request &&
+               strcmp(json_string_value(json_object_get(r->predefined, "CI_PIPELINE_SOURCE")), "push") == 0;
     if (strcmp(text, "schedules") == 0 || strcmp(text, "web") == 0 || strcmp(text, "api") == 0) {
         const char *source = json_string_value(json_object_get(r->predefined, "CI_PIPELINE_SOURCE"));
         return strcmp(source, strcmp(text, "schedules") == 0 ? "schedule" : text) == 0;
@@ -221,11 +228,12 @@ static int ref_matches(const struct gitlab_reader *r, const struct yaml_node *en
 }
 
 /* A policy as a whole. ALL: each part must hold (only); else one is enough (except). */
-static int policy_holds(struct gitlab_reader *r, const struct yaml_node *policy, const json_t *variables, bool all,
-                        struct error *err)
+static int policy_holds(struct gitlab_reader *r, const struct yaml_node *policy, const json_t *variables,
+                        bool all, struct error *err)
 {
     const struct yaml_node *refs = policy->kind == YAML_MAPPING ? yaml_get(policy, "refs") : policy;
-    const struct yaml_node *conditions = yaml_get(policy, "variables"), *changes = yaml_get(policy, "changes");
+    const struct yaml_node *conditions = yaml_get(policy, "variables"),
+                           *changes = yaml_get(policy, "changes");
     int results[3] = {-1, -1, -1}; /* refs, variables, changes; -1: not there */
 
     if (!yaml_is_null(refs) && refs->kind == YAML_SEQUENCE) {

@@ -11,8 +11,8 @@
 
 enum shape {
     TEXT = 1,
-    TEXTS = 2,   /* a list of texts */
-    SCRIPT = 4,  /* a list of texts and such lists */
+    TEXTS = 2,  /* a list of texts */
+    SCRIPT = 4, /* a list of texts and such lists */
     LIST = 8,
     MAP = 16,
     BOOLEAN = 32,
@@ -74,11 +74,16 @@ static const struct keyword job_keywords[] = {
 };
 
 static const struct keyword artifacts_keywords[] = {
-    {"paths", TEXTS, "should be an array of strings"}, {"exclude", TEXTS, "should be an array of strings"},
-    {"name", TEXT, "should be a string"},              {"untracked", BOOLEAN, "should be a boolean value"},
-    {"reports", MAP, "should be a hash"},              {"when", TEXT, "should be on_success, on_failure or always"},
-    {"expire_in", TEXT, "should be a duration"},       {"expose_as", TEXT, "should be a string"},
-    {"public", BOOLEAN, "should be a boolean value"},  {"access", TEXT, "should be a string"},
+    {"paths", TEXTS, "should be an array of strings"},
+    {"exclude", TEXTS, "should be an array of strings"},
+    {"name", TEXT, "should be a string"},
+    {"untracked", BOOLEAN, "should be a boolean value"},
+    {"reports", MAP, "should be a hash"},
+    {"when", TEXT, "should be on_success, on_failure or always"},
+    {"expire_in", TEXT, "should be a duration"},
+    {"expose_as", TEXT, "should be a string"},
+    {"public", BOOLEAN, "should be a boolean value"},
+    {"access", TEXT, "should be a string"},
     {0},
 };
 
@@ -213,19 +218,22 @@ static bool has_shape(const struct yaml_node *node, unsigned shape)
     if (node->kind == YAML_MAPPING)
         return (shape & MAP) != 0;
     if (node->kind == YAML_SEQUENCE)
-        return (shape & LIST) != 0 || ((shape & (TEXTS | SCRIPT)) != 0 && are_texts(node, (shape & SCRIPT) != 0, 0));
+        return (shape & LIST) != 0 ||
+               ((shape & (TEXTS | SCRIPT)) != 0 && are_texts(node, (shape & SCRIPT) != 0, 0));
     if ((shape & WHEN) != 0 && gitlab_when_parse(node->text, &when))
         return true;
     if ((shape & DURATION) != 0 && is_duration(node->text))
         return true;
     value = yaml_scalar_json(node);
-    fits = ((shape & TEXT) != 0 && !json_is_boolean(value)) || ((shape & BOOLEAN) != 0 && json_is_boolean(value)) ||
+    fits = ((shape & TEXT) != 0 && !json_is_boolean(value)) ||
+           ((shape & BOOLEAN) != 0 && json_is_boolean(value)) ||
            ((shape & NUMBER) != 0 && json_is_integer(value));
     json_decref(value);
     return fits;
 }
 
-static int check_map(const char *owner, const struct yaml_node *map, const struct keyword *table, struct error *err)
+static int check_map(const char *owner, const struct yaml_node *map, const struct keyword *table,
+                     struct error *err)
 {
     for (size_t i = 0; i + 1 < map->len; i += 2) {
         const struct yaml_node *key = map->items[i], *value = map->items[i + 1];
@@ -271,7 +279,8 @@ static int check_parallel(const char *owner, const struct yaml_node *parallel, s
                    ? 0
                    : gitlab_fail(parallel, err, "%s:parallel must be between 1 and 200", owner);
     if (matrix == NULL || parallel->len != 2)
-        return gitlab_fail(parallel, err, "%s:parallel config: matrix is missing, or there are other keys", owner);
+        return gitlab_fail(parallel, err, "%s:parallel config: matrix is missing, or there are other keys",
+                           owner);
     if (matrix->kind != YAML_SEQUENCE)
         return gitlab_fail(matrix, err, "%s:parallel:matrix config should be an array of hashes", owner);
     for (size_t i = 0; i < matrix->len; i++) {
@@ -280,9 +289,10 @@ static int check_parallel(const char *owner, const struct yaml_node *parallel, s
             return gitlab_fail(entry, err, "%s:parallel:matrix config should be an array of hashes", owner);
         for (size_t k = 0; k + 1 < entry->len; k += 2) {
             if (entry->items[k + 1]->kind == YAML_MAPPING || !are_texts(entry->items[k + 1], true, 0))
-                return gitlab_fail(entry->items[k + 1], err,
-                                   "%s:parallel:matrix: variable '%s' should be a string or an array of strings",
-                                   owner, entry->items[k]->text);
+                return gitlab_fail(
+                    entry->items[k + 1], err,
+                    "%s:parallel:matrix: variable '%s' should be a string or an array of strings", owner,
+                    entry->items[k]->text);
         }
     }
     return 0;
@@ -290,10 +300,12 @@ static int check_parallel(const char *owner, const struct yaml_node *parallel, s
 
 static int check_variables(const char *owner, const struct yaml_node *variables, struct error *err)
 {
-    for (size_t i = 0; variables != NULL && variables->kind == YAML_MAPPING && i + 1 < variables->len; i += 2) {
+    for (size_t i = 0; variables != NULL && variables->kind == YAML_MAPPING && i + 1 < variables->len;
+         i += 2) {
         const struct yaml_node *value = variables->items[i + 1];
         if (value->kind == YAML_SEQUENCE)
-            return gitlab_fail(value, err, "%s:variables config should be a hash of key value pairs: '%s' is an array",
+            return gitlab_fail(value, err,
+                               "%s:variables config should be a hash of key value pairs: '%s' is an array",
                                owner, variables->items[i]->text);
     }
     return 0;
@@ -315,7 +327,8 @@ int gitlab_check_job(const char *key, const struct yaml_node *job, struct error 
     if (!yaml_is_null(yaml_get(job, "rules")) &&
         (!yaml_is_null(yaml_get(job, "only")) || !yaml_is_null(yaml_get(job, "except")))) {
         const char *other = !yaml_is_null(yaml_get(job, "only")) ? "only" : "except";
-        return gitlab_fail(yaml_get(job, other), err, "%s config key may not be used with `rules`: %s", owner, other);
+        return gitlab_fail(yaml_get(job, other), err, "%s config key may not be used with `rules`: %s", owner,
+                           other);
     }
     if (!yaml_is_null(artifacts)) {
         char name[320];
@@ -323,19 +336,22 @@ int gitlab_check_job(const char *key, const struct yaml_node *job, struct error 
         if (check_map(name, artifacts, artifacts_keywords, err) < 0)
             return -1;
         when = yaml_get(artifacts, "when");
-        if (!yaml_is_null(when) && strcmp(when->text, "on_success") != 0 && strcmp(when->text, "on_failure") != 0 &&
-            strcmp(when->text, "always") != 0)
-            return gitlab_fail(when, err, "%s:when config should be one of: on_success, on_failure, always", name);
+        if (!yaml_is_null(when) && strcmp(when->text, "on_success") != 0 &&
+            strcmp(when->text, "on_failure") != 0 && strcmp(when->text, "always") != 0)
+            return gitlab_fail(when, err, "%s:when config should be one of: on_success, on_failure, always",
+                               name);
     }
     if (yaml_is_null(yaml_get(job, "script")) && yaml_is_null(yaml_get(job, "trigger")) &&
         yaml_is_null(yaml_get(job, "run")))
-        return gitlab_fail(job, err, "%s config should implement the script:, run:, or trigger: keyword", owner);
+        return gitlab_fail(job, err, "%s config should implement the script:, run:, or trigger: keyword",
+                           owner);
     return 0;
 }
 
 int gitlab_check_root(const struct gitlab_tree *tree, struct error *err)
 {
-    const struct yaml_node *root = tree->config, *def = yaml_get(root, "default"), *flow = yaml_get(root, "workflow");
+    const struct yaml_node *root = tree->config, *def = yaml_get(root, "default"),
+                           *flow = yaml_get(root, "workflow");
     bool has_job = false;
 
     for (size_t i = 0; i + 1 < root->len; i += 2) {
@@ -347,7 +363,8 @@ int gitlab_check_root(const struct gitlab_tree *tree, struct error *err)
         if (known != NULL && !yaml_is_null(value) && !has_shape(value, known->shape))
             return gitlab_fail(value, err, "%s config %s", key->text, known->expected);
         if (known == NULL && value->kind != YAML_MAPPING)
-            return gitlab_fail(value->line > 0 ? value : key, err, "jobs:%s config should be a hash", key->text);
+            return gitlab_fail(value->line > 0 ? value : key, err, "jobs:%s config should be a hash",
+                               key->text);
         has_job = has_job || known == NULL;
     }
     if (def != NULL && def->kind == YAML_MAPPING && check_map("default", def, default_keywords, err) < 0)

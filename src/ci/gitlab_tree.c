@@ -20,8 +20,8 @@ int gitlab_fail(const struct yaml_node *at, struct error *err, const char *fmt, 
     va_start(ap, fmt);
     vsnprintf(text, sizeof text, fmt, ap);
     va_end(ap);
-    return error_set_at(err, ERROR_PARSE, at->file != NULL ? at->file : ".gitlab-ci.yml", at->line, at->column, "%s",
-                        text);
+    return error_set_at(err, ERROR_PARSE, at->file != NULL ? at->file : ".gitlab-ci.yml", at->line,
+                        at->column, "%s", text);
 }
 
 struct yaml_node *gitlab_merge(struct arena *arena, struct yaml_node *below, struct yaml_node *above)
@@ -39,8 +39,8 @@ struct yaml_node *gitlab_merge(struct arena *arena, struct yaml_node *below, str
     for (size_t i = 0; i + 1 < below->len; i += 2) {
         struct yaml_node *over = yaml_get(above, below->items[i]->text);
         merged->items[merged->len++] = below->items[i];
-        merged->items[merged->len++] = over != NULL ? gitlab_merge(arena, below->items[i + 1], over)
-                                                    : below->items[i + 1];
+        merged->items[merged->len++] =
+            over != NULL ? gitlab_merge(arena, below->items[i + 1], over) : below->items[i + 1];
     }
     for (size_t i = 0; i + 1 < above->len; i += 2) {
         if (yaml_get(below, above->items[i]->text) == NULL) {
@@ -66,7 +66,8 @@ static int spend(struct gitlab_tree *t, const struct yaml_node *at, size_t n, st
 static int load_file(struct gitlab_tree *t, const char *text, size_t n, const char *file, int depth,
                      struct yaml_node **out, struct error *err);
 
-static void note_foreign(struct gitlab_tree *t, const struct yaml_node *entry, const char *kind, const char *name)
+static void note_foreign(struct gitlab_tree *t, const struct yaml_node *entry, const char *kind,
+                         const char *name)
 {
     str_list_take(&t->foreign, xasprintf("%s '%s'", kind, name != NULL ? name : ""));
     vec_push(&t->foreign_nodes, (void *)(uintptr_t)entry);
@@ -95,8 +96,8 @@ static int include_path(struct gitlab_tree *t, const struct yaml_node *at, const
 }
 
 /* Files below the root that match a pattern such as "ci/" + "*.yml", in bytewise order. */
-static void expand_pattern(const struct gitlab_tree *t, const char *folder, const char *pattern, unsigned depth,
-                           struct str_list *found)
+static void expand_pattern(const struct gitlab_tree *t, const char *folder, const char *pattern,
+                           unsigned depth, struct str_list *found)
 {
     char *full = path_join(t->root_dir, folder);
     struct str_list names = {0};
@@ -146,8 +147,8 @@ static int include_local(struct gitlab_tree *t, const struct yaml_node *at, cons
     return rc;
 }
 
-static int include_entry(struct gitlab_tree *t, const struct yaml_node *entry, int depth, struct yaml_node **out,
-                         struct error *err)
+static int include_entry(struct gitlab_tree *t, const struct yaml_node *entry, int depth,
+                         struct yaml_node **out, struct error *err)
 {
     static const char *const foreign[] = {"project", "remote", "template", "component", "artifact"};
     const struct yaml_node *local, *rules;
@@ -179,11 +180,12 @@ static int include_entry(struct gitlab_tree *t, const struct yaml_node *entry, i
             return 0;
         }
     }
-    return gitlab_fail(entry, err, "include config: one of local, project, remote, template or component is missing");
+    return gitlab_fail(entry, err,
+                       "include config: one of local, project, remote, template or component is missing");
 }
 
-static int load_includes(struct gitlab_tree *t, const struct yaml_node *root, int depth, struct yaml_node **out,
-                         struct error *err)
+static int load_includes(struct gitlab_tree *t, const struct yaml_node *root, int depth,
+                         struct yaml_node **out, struct error *err)
 {
     const struct yaml_node *include = yaml_get(root, "include");
     int rc = 0;
@@ -208,7 +210,9 @@ static int load_file(struct gitlab_tree *t, const char *text, size_t n, const ch
     if (yaml_tree_read(t->arena, text, n, file, true, &root, err) < 0)
         return -1;
     if (root == NULL)
-        return depth > 0 ? 0 : error_set_at(err, ERROR_PARSE, file, 1, 1, "Please provide content of .gitlab-ci.yml");
+        return depth > 0
+                   ? 0
+                   : error_set_at(err, ERROR_PARSE, file, 1, 1, "Please provide content of .gitlab-ci.yml");
     if (root->kind != YAML_MAPPING)
         return gitlab_fail(root, err, "Invalid configuration format: a mapping was expected");
     if (load_includes(t, root, depth, &included, err) < 0)
@@ -349,7 +353,8 @@ static struct yaml_node *extend(struct gitlab_tree *t, const char *key, struct y
         struct yaml_node *base, *resolved;
 
         if (name->kind != YAML_SCALAR) {
-            (void)gitlab_fail(name, err, "jobs:%s:extends config should be an array of strings or a string", key);
+            (void)gitlab_fail(name, err, "jobs:%s:extends config should be an array of strings or a string",
+                              key);
             return NULL;
         }
         for (size_t k = 0; k <= depth; k++) {

@@ -56,7 +56,8 @@ static void append_export(struct buf *b, const char *name, const char *value)
 }
 
 /* Adds NODE's values to ENV and, where OUT is given, prints them. */
-static void add_values(const struct yaml_node *node, const struct expr_scope *scope, json_t *env, struct buf *out)
+static void add_values(const struct yaml_node *node, const struct expr_scope *scope, json_t *env,
+                       struct buf *out)
 {
     for (size_t i = 0; node != NULL && node->kind == YAML_MAPPING && i + 1 < node->len; i += 2) {
         const char *text = yaml_text(node->items[i + 1]);
@@ -108,11 +109,12 @@ static void gitlab_exports(const struct ci_plan *plan, const struct plan_job *pj
     const char *key;
 
     json_object_set_new(raw, "CI_PROJECT_DIR", json_string(plan->root));
-    json_object_foreach(pj->leg, key, value)
-        json_object_set(raw, key, value);
+    json_object_foreach(pj->leg, key, value) json_object_set(raw, key, value);
     resolved = gitlab_resolve_variables(raw);
-    json_object_foreach(resolved, key, value) {
-        bool is_predefined = strncmp(key, "CI_", 3) == 0 || strncmp(key, "GITLAB_", 7) == 0 || strcmp(key, "CI") == 0;
+    json_object_foreach(resolved, key, value)
+    {
+        bool is_predefined =
+            strncmp(key, "CI_", 3) == 0 || strncmp(key, "GITLAB_", 7) == 0 || strcmp(key, "CI") == 0;
         if (!is_predefined || mentions(pj, key))
             append_export(out, key, json_string_value(value));
     }
@@ -123,7 +125,8 @@ static void gitlab_exports(const struct ci_plan *plan, const struct plan_job *pj
 /* GITHUB_... that some step reads; a file of its own for those that name one. */
 static void github_exports(const struct plan_job *pj, const json_t *contexts, struct buf *out)
 {
-    static const char *const files[] = {"GITHUB_ENV", "GITHUB_OUTPUT", "GITHUB_PATH", "GITHUB_STATE", "GITHUB_STEP_SUMMARY"};
+    static const char *const files[] = {"GITHUB_ENV", "GITHUB_OUTPUT", "GITHUB_PATH", "GITHUB_STATE",
+                                        "GITHUB_STEP_SUMMARY"};
     const char *key;
     json_t *value;
 
@@ -131,7 +134,8 @@ static void github_exports(const struct plan_job *pj, const json_t *contexts, st
         if (mentions(pj, files[i]))
             buf_printf(out, "export %s=$(mktemp)\n", files[i]);
     }
-    json_object_foreach(json_object_get(contexts, "github"), key, value) {
+    json_object_foreach(json_object_get(contexts, "github"), key, value)
+    {
         char *name = xasprintf("GITHUB_%s", key);
         for (char *p = name; *p != '\0'; p++)
             *p = *p >= 'a' && *p <= 'z' ? (char)(*p - 'a' + 'A') : *p;
@@ -188,7 +192,8 @@ static void append_script(struct buf *out, const char *shell, const char *script
             buf_printf(out, "%.*s/dev/stdin%s", (int)(hole - shell), shell, hole + 3);
         else
             buf_printf(out, "%s /dev/stdin", strcmp(shell, "python") == 0 ? "python3" : shell);
-        buf_printf(out, " <<'END_OF_STEP'\n%s%sEND_OF_STEP", script, length > 0 && script[length - 1] != '\n' ? "\n" : "");
+        buf_printf(out, " <<'END_OF_STEP'\n%s%sEND_OF_STEP", script,
+                   length > 0 && script[length - 1] != '\n' ? "\n" : "");
     }
     while (out->len > 0 && out->data[out->len - 1] == '\n')
         buf_truncate(out, out->len - 1);

@@ -14,7 +14,9 @@ static bool is_type(const char *type, const char *wanted)
 
 static json_t *empty_of(const char *type)
 {
-    return is_type(type, "boolean") ? json_false() : is_type(type, "number") ? json_integer(0) : json_string("");
+    return is_type(type, "boolean")  ? json_false()
+           : is_type(type, "number") ? json_integer(0)
+                                     : json_string("");
 }
 
 /* What an event gives is text; `inputs` has it in the declared type. New reference. */
@@ -50,13 +52,14 @@ static int check_given(const struct yaml_node *declared, const struct yaml_node 
                        template_has_expression(given->items[i]->text);
         if (required != NULL && strcmp(required, "true") == 0 && !is_given)
             return error_set_at(err, ERROR_PARSE, file, uses->line, uses->column,
-                                "%s %s is required, but not provided while calling.", title, declared->items[k]->text);
+                                "%s %s is required, but not provided while calling.", title,
+                                declared->items[k]->text);
     }
     return 0;
 }
 
-int plan_check_call(const struct workflow *called, const struct workflow *caller, const struct workflow_job *job,
-                    const struct yaml_node *uses, struct error *err)
+int plan_check_call(const struct workflow *called, const struct workflow *caller,
+                    const struct workflow_job *job, const struct yaml_node *uses, struct error *err)
 {
     const struct yaml_node *call = yaml_get(called->on, "workflow_call"), *on = called->on;
     bool is_callable = call != NULL || (on->kind == YAML_SCALAR && strcmp(on->text, "workflow_call") == 0);
@@ -64,13 +67,15 @@ int plan_check_call(const struct workflow *called, const struct workflow *caller
     for (size_t i = 0; on->kind == YAML_SEQUENCE && i < on->len; i++)
         is_callable = is_callable || strcmp(on->items[i]->text, "workflow_call") == 0;
     if (!is_callable)
-        return error_set_at(err, ERROR_PARSE, caller->file, uses->line, uses->column,
-                            "error parsing called workflow \"%s\": workflow is not reusable as it is missing a "
-                            "`on.workflow_call` trigger",
-                            job->uses);
+        return error_set_at(
+            err, ERROR_PARSE, caller->file, uses->line, uses->column,
+            "error parsing called workflow \"%s\": workflow is not reusable as it is missing a "
+            "`on.workflow_call` trigger",
+            job->uses);
     if (check_given(yaml_get(call, "inputs"), job->with, "input", "Input", caller->file, uses, err) < 0)
         return -1;
-    if (job->secrets != NULL && job->secrets->kind == YAML_SCALAR && strcmp(job->secrets->text, "inherit") == 0)
+    if (job->secrets != NULL && job->secrets->kind == YAML_SCALAR &&
+        strcmp(job->secrets->text, "inherit") == 0)
         return 0;
     return check_given(yaml_get(call, "secrets"), job->secrets, "secret", "Secret", caller->file, uses, err);
 }
@@ -81,8 +86,8 @@ json_t *plan_called_inputs(const struct workflow *called, const struct workflow 
     struct scope_state state = {0};
     struct expr_scope scope = scope_make(contexts, &state);
     const struct yaml_node *declared = yaml_get(yaml_get(called->on, "workflow_call"), "inputs");
-    json_t *given = job->with != NULL ? template_expand_node(job->with, &scope, caller->file, err)
-                                      : json_object();
+    json_t *given =
+        job->with != NULL ? template_expand_node(job->with, &scope, caller->file, err) : json_object();
     json_t *inputs = json_object();
 
     if (given == NULL) {
@@ -124,9 +129,10 @@ json_t *plan_event_inputs(const struct ci_plan *plan, const struct workflow *w)
         const struct yaml_node *fallback = yaml_get(declared->items[i + 1], "default");
         json_t *own = expr_member(given, name);
 
-        json_object_set_new(inputs, name, own != NULL        ? as_type(own, type)
-                                          : fallback != NULL ? yaml_to_json(fallback)
-                                                             : empty_of(type));
+        json_object_set_new(inputs, name,
+                            own != NULL        ? as_type(own, type)
+                            : fallback != NULL ? yaml_to_json(fallback)
+                                               : empty_of(type));
     }
     return inputs;
 }

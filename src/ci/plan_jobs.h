@@ -11,6 +11,9 @@ int plan_add_workflow(struct ci_plan *plan, struct workflow *w, struct error *er
 void plan_add_skipped_job(struct ci_plan *plan, const struct workflow *w, const struct workflow_job *job,
                           const char *reason);
 
+/* Skips the jobs from FIRST on that need a skipped one, unless their `if` asks for the state itself. */
+void plan_spread_skips(struct ci_plan *plan, size_t first);
+
 /* Leaves only the job that was asked for and what it needs. */
 void plan_apply_job_filter(struct ci_plan *plan);
 

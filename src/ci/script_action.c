@@ -14,7 +14,8 @@ json_t *script_action_environment(const json_t *env, const json_t *inputs)
     json_t *result = json_copy((json_t *)(uintptr_t)env), *value;
     const char *key;
 
-    json_object_foreach((json_t *)(uintptr_t)inputs, key, value) {
+    json_object_foreach((json_t *)(uintptr_t)inputs, key, value)
+    {
         struct expr_value v = expr_from_json(value);
         char *text = expr_to_string(&v), *name = xasprintf("INPUT_%s", key);
 
@@ -57,7 +58,8 @@ void script_action_add_post(struct job_runner *r, const struct action *action, c
     post->action_path = xstrdup(action_path);
     post->condition = action->post_if;
     post->env = json_copy((json_t *)(uintptr_t)env);
-    json_object_foreach((json_t *)(uintptr_t)state, key, value) {
+    json_object_foreach((json_t *)(uintptr_t)state, key, value)
+    {
         char *variable = xasprintf("STATE_%s", key);
         json_object_set(post->env, variable, value);
         free(variable);

@@ -33,12 +33,14 @@ int workflow_check_identifier(const struct yaml_node *id, const char *file, stru
     for (const char *p = id->text; is_valid && *p != '\0'; p++)
         is_valid = isalnum((unsigned char)*p) || *p == '_' || *p == '-';
     if (!is_valid)
-        return fail(id, file, err,
-                    "The identifier '%.200s' is invalid. IDs may only contain alphanumeric characters, '_', and '-'. "
-                    "IDs must start with a letter or '_' and must be less than 100 characters.",
-                    id->text);
+        return fail(
+            id, file, err,
+            "The identifier '%.200s' is invalid. IDs may only contain alphanumeric characters, '_', and '-'. "
+            "IDs must start with a letter or '_' and must be less than 100 characters.",
+            id->text);
     if (strncmp(id->text, "__", 2) == 0)
-        return fail(id, file, err, "The identifier '%s' is invalid. IDs starting with '__' are reserved.", id->text);
+        return fail(id, file, err, "The identifier '%s' is invalid. IDs starting with '__' are reserved.",
+                    id->text);
     return 0;
 }
 
@@ -53,9 +55,10 @@ static int check_shell(const struct yaml_node *shell, const char *file, struct e
         if (strcasecmp(built_in[i], shell->text) == 0)
             return 0;
     }
-    return fail(shell, file, err,
-                "Invalid shell option. Shell must be a valid built-in (bash, sh, cmd, powershell, pwsh) or a format "
-                "string containing '{0}'");
+    return fail(
+        shell, file, err,
+        "Invalid shell option. Shell must be a valid built-in (bash, sh, cmd, powershell, pwsh) or a format "
+        "string containing '{0}'");
 }
 
 static bool is_remote_reference(const char *uses)
@@ -68,12 +71,14 @@ static bool is_remote_reference(const char *uses)
 static int check_steps(const struct yaml_node *steps, bool is_composite, const char *file, struct error *err)
 {
     for (size_t i = 0; steps != NULL && steps->kind == YAML_SEQUENCE && i < steps->len; i++) {
-        const struct yaml_node *step = steps->items[i], *id = yaml_get(step, "id"), *uses = yaml_get(step, "uses");
+        const struct yaml_node *step = steps->items[i], *id = yaml_get(step, "id"),
+                               *uses = yaml_get(step, "uses");
 
         if (uses != NULL && strncmp(uses->text, "./", 2) != 0 && strncmp(uses->text, ".\\", 2) != 0 &&
             strncmp(uses->text, "docker://", 9) != 0 && strncmp(uses->text, "../", 3) != 0 &&
             !is_remote_reference(uses->text))
-            return fail(uses, file, err, "Expected format {owner}/{repo}[/path]@{ref}. Actual '%.300s'", uses->text);
+            return fail(uses, file, err, "Expected format {owner}/{repo}[/path]@{ref}. Actual '%.300s'",
+                        uses->text);
         if (is_composite && yaml_get(step, "run") != NULL && yaml_get(step, "shell") == NULL)
             return fail(step, file, err, "Required property is missing: shell");
         if (check_shell(yaml_get(step, "shell"), file, err) < 0)
@@ -85,7 +90,8 @@ static int check_steps(const struct yaml_node *steps, bool is_composite, const c
         for (size_t k = 0; k < i; k++) {
             const char *other = yaml_get_text(steps->items[k], "id");
             if (other != NULL && strcasecmp(other, id->text) == 0)
-                return fail(id, file, err, "The identifier '%s' may not be used more than once within the same scope.",
+                return fail(id, file, err,
+                            "The identifier '%s' may not be used more than once within the same scope.",
                             id->text);
         }
     }
@@ -111,8 +117,8 @@ static int check_filters(const struct yaml_node *filters, const struct yaml_node
         for (size_t k = 0; matrix != NULL && entry->kind == YAML_MAPPING && k + 1 < entry->len; k += 2) {
             const struct yaml_node *key = entry->items[k];
             if (!template_has_expression(key->text) && yaml_get(matrix, key->text) == NULL)
-                return fail(key, file, err, "Matrix exclude key '%s' does not match any key within the matrix",
-                            key->text);
+                return fail(key, file, err,
+                            "Matrix exclude key '%s' does not match any key within the matrix", key->text);
         }
     }
     return 0;
@@ -151,10 +157,12 @@ static int check_workflow_reference(const struct yaml_node *uses, const char *fi
     if (!is_local && at == NULL)
         return fail(uses, file, err, "invalid value workflow reference: no version specified");
     if (is_local && at != NULL)
-        return fail(uses, file, err, "invalid value workflow reference: cannot specify version when calling local workflows");
+        return fail(uses, file, err,
+                    "invalid value workflow reference: cannot specify version when calling local workflows");
     if (inner == NULL || strncmp(inner, folder, sizeof folder - 1) != 0)
         return fail(uses, file, err,
-                    "invalid value workflow reference: references to workflows must be rooted in '.github/workflows'");
+                    "invalid value workflow reference: references to workflows must be rooted in "
+                    "'.github/workflows'");
     inner += sizeof folder - 1;
     if (memchr(inner, '/', is_local ? strlen(inner) : (size_t)(at > inner ? at - inner : 0)) != NULL)
         return fail(uses, file, err,
@@ -177,7 +185,8 @@ static int check_containers(const struct yaml_node *job, const char *file, struc
     return 0;
 }
 
-static int check_job(const struct yaml_node *key, const struct yaml_node *job, const char *file, struct error *err)
+static int check_job(const struct yaml_node *key, const struct yaml_node *job, const char *file,
+                     struct error *err)
 {
     const struct yaml_node *uses = yaml_get(job, "uses"), *steps = yaml_get(job, "steps"),
                            *secrets = yaml_get(job, "secrets");
@@ -192,7 +201,8 @@ static int check_job(const struct yaml_node *key, const struct yaml_node *job, c
     }
     if (steps != NULL && steps->len == 0)
         return fail(key, file, err,
-                    "No steps defined in `steps` and no workflow called in `uses` for the following jobs: %s", key->text);
+                    "No steps defined in `steps` and no workflow called in `uses` for the following jobs: %s",
+                    key->text);
     if (check_containers(job, file, err) < 0 ||
         check_shell(yaml_get(yaml_get(yaml_get(job, "defaults"), "run"), "shell"), file, err) < 0)
         return -1;
@@ -219,10 +229,10 @@ int workflow_check_jobs(const struct yaml_node *jobs, const char *file, struct e
 int workflow_check_action(const struct yaml_node *runs, const char *file, struct error *err)
 {
     const char *using = yaml_get_text(runs, "using");
-    const char *needed = strcmp(using, "composite") == 0         ? "steps"
-                         : strcmp(using, "docker") == 0          ? "image"
-                         : strncmp(using, "node", 4) == 0        ? "main"
-                                                                 : NULL;
+    const char *needed = strcmp(using, "composite") == 0  ? "steps"
+                         : strcmp(using, "docker") == 0   ? "image"
+                         : strncmp(using, "node", 4) == 0 ? "main"
+                                                          : NULL;
 
     if (needed != NULL && yaml_get(runs, needed) == NULL)
         return fail(runs, file, err, "Required property is missing: %s", needed);

@@ -13,21 +13,21 @@
 #include <strings.h>
 
 enum shape {
-    TEXT = 1,     /* a scalar */
-    LIST = 2,     /* a sequence */
-    MAP = 4,      /* a mapping with the keys of `child` */
-    FREE = 8,     /* a mapping with any keys, each value by `child` */
-    EMPTY = 16,   /* null is allowed */
-    ANY = 32,     /* anything; expressions in it are checked */
-    FULL = 64,    /* an expression may stand for the whole */
+    TEXT = 1,      /* a scalar */
+    LIST = 2,      /* a sequence */
+    MAP = 4,       /* a mapping with the keys of `child` */
+    FREE = 8,      /* a mapping with any keys, each value by `child` */
+    EMPTY = 16,    /* null is allowed */
+    ANY = 32,      /* anything; expressions in it are checked */
+    FULL = 64,     /* an expression may stand for the whole */
     BOOLEAN = 128, /* a scalar that is a boolean or an expression */
     NUMBER = 256,
     CONDITION = 512,
     REQUIRED = 1024,
     ID_KEYS = 2048, /* the free keys are identifiers */
     NOT_BLANK = 4096,
-    STEP = 8192,    /* the mapping is one of the kinds of steps */
-    JOB = 16384,    /* ... of jobs */
+    STEP = 8192, /* the mapping is one of the kinds of steps */
+    JOB = 16384, /* ... of jobs */
 };
 
 struct place { /* where an expression stands: what it may name */
@@ -48,12 +48,9 @@ static const struct expr_function status[] = {{"success", 0, 255, NULL, true},
                                               {"always", 0, 0, NULL, true},
                                               {"cancelled", 0, 0, NULL, true},
                                               {0}};
-static const struct expr_function status_and_hash[] = {{"success", 0, 0, NULL, true},
-                                                       {"failure", 0, 0, NULL, true},
-                                                       {"always", 0, 0, NULL, true},
-                                                       {"cancelled", 0, 0, NULL, true},
-                                                       {"hashFiles", 1, 255, NULL, false},
-                                                       {0}};
+static const struct expr_function status_and_hash[] = {
+    {"success", 0, 0, NULL, true},   {"failure", 0, 0, NULL, true},      {"always", 0, 0, NULL, true},
+    {"cancelled", 0, 0, NULL, true}, {"hashFiles", 1, 255, NULL, false}, {0}};
 
 #define NAMES(...) ((const char *const[]){__VA_ARGS__, NULL})
 static const struct place on_run_name = {NAMES("github", "inputs", "vars"), NULL};
@@ -65,13 +62,17 @@ static const struct place on_job_env = {
     NAMES("github", "needs", "strategy", "matrix", "vars", "secrets", "inputs"), NULL};
 static const struct place on_defaults = {
     NAMES("github", "needs", "strategy", "matrix", "env", "vars", "inputs"), NULL};
-static const struct place on_credentials = {NAMES("github", "inputs", "vars", "secrets", "env", "needs", "strategy", "matrix"), NULL};
+static const struct place on_credentials = {
+    NAMES("github", "inputs", "vars", "secrets", "env", "needs", "strategy", "matrix"), NULL};
 static const struct place on_outputs = {NAMES("github", "needs", "strategy", "matrix", "job", "runner", "env",
-                                              "vars", "secrets", "steps", "inputs"), NULL};
+                                              "vars", "secrets", "steps", "inputs"),
+                                        NULL};
 static const struct place on_step = {NAMES("github", "needs", "strategy", "matrix", "job", "runner", "env",
-                                           "vars", "secrets", "steps", "inputs"), hash_files};
-static const struct place on_step_if = {NAMES("github", "needs", "strategy", "matrix", "job", "runner", "env",
-                                              "vars", "steps", "inputs"), status_and_hash};
+                                           "vars", "secrets", "steps", "inputs"),
+                                     hash_files};
+static const struct place on_step_if = {
+    NAMES("github", "needs", "strategy", "matrix", "job", "runner", "env", "vars", "steps", "inputs"),
+    status_and_hash};
 static const struct place on_call_output = {NAMES("github", "jobs", "vars", "inputs"), NULL};
 
 /* Expressions are not allowed here. */
@@ -107,19 +108,42 @@ struct kind_key {
 };
 
 static const struct kind_key step_kinds[] = {
-    {"background", 3, 0}, {"cancel", 16, 16}, {"env", 3, 0},   {"if", 3, 0},     {"run", 1, 1},
-    {"shell", 1, 0},      {"timeout-minutes", 3, 0},           {"uses", 2, 2},   {"wait", 4, 4},
-    {"wait-all", 8, 8},   {"with", 2, 0},     {"working-directory", 1, 0},       {0},
+    {"background", 3, 0},
+    {"cancel", 16, 16},
+    {"env", 3, 0},
+    {"if", 3, 0},
+    {"run", 1, 1},
+    {"shell", 1, 0},
+    {"timeout-minutes", 3, 0},
+    {"uses", 2, 2},
+    {"wait", 4, 4},
+    {"wait-all", 8, 8},
+    {"with", 2, 0},
+    {"working-directory", 1, 0},
+    {0},
 };
 
 static const struct kind_key job_kinds[] = {
-    {"cancel-timeout-minutes", 1, 0}, {"container", 1, 0}, {"continue-on-error", 1, 0}, {"defaults", 1, 0},
-    {"env", 1, 0},     {"environment", 1, 0}, {"outputs", 1, 0},  {"runs-on", 1, 1}, {"secrets", 2, 0},
-    {"services", 1, 0}, {"snapshot", 1, 0},   {"steps", 1, 1},    {"timeout-minutes", 1, 0}, {"uses", 2, 2},
-    {"with", 2, 0},    {0},
+    {"cancel-timeout-minutes", 1, 0},
+    {"container", 1, 0},
+    {"continue-on-error", 1, 0},
+    {"defaults", 1, 0},
+    {"env", 1, 0},
+    {"environment", 1, 0},
+    {"outputs", 1, 0},
+    {"runs-on", 1, 1},
+    {"secrets", 2, 0},
+    {"services", 1, 0},
+    {"snapshot", 1, 0},
+    {"steps", 1, 1},
+    {"timeout-minutes", 1, 0},
+    {"uses", 2, 2},
+    {"with", 2, 0},
+    {0},
 };
 
-static const struct rule run_defaults[] = {{"shell", TEXT, NULL, NULL}, {"working-directory", TEXT, NULL, NULL}, {0}};
+static const struct rule run_defaults[] = {
+    {"shell", TEXT, NULL, NULL}, {"working-directory", TEXT, NULL, NULL}, {0}};
 static const struct rule defaults_rules[] = {{"run", MAP | EMPTY, NULL, run_defaults}, {0}};
 
 static const struct rule concurrency_rules[] = {{"group", TEXT | REQUIRED, NULL, NULL},
@@ -132,7 +156,8 @@ static const struct rule strategy_rules[] = {{"matrix", FREE | FULL, NULL, any_v
                                              {"max-parallel", NUMBER, NULL, NULL},
                                              {0}};
 
-static const struct rule credentials_rules[] = {{"username", TEXT | NOT_BLANK, NULL, NULL}, {"password", TEXT | NOT_BLANK, NULL, NULL}, {0}};
+static const struct rule credentials_rules[] = {
+    {"username", TEXT | NOT_BLANK, NULL, NULL}, {"password", TEXT | NOT_BLANK, NULL, NULL}, {0}};
 static const struct rule container_rules[] = {{"image", TEXT | NOT_BLANK, NULL, NULL},
                                               {"credentials", MAP | FULL, &on_credentials, credentials_rules},
                                               {"env", FREE | FULL | EMPTY, &on_outputs, text_value},
@@ -144,7 +169,8 @@ static const struct rule container_rules[] = {{"image", TEXT | NOT_BLANK, NULL, 
                                               {0}};
 
 static const struct rule container_value[] = {{"*", TEXT | MAP | FULL, NULL, container_rules}, {0}};
-static const struct rule runs_on_rules[] = {{"group", TEXT, NULL, NULL}, {"labels", TEXT | LIST, NULL, text_items}, {0}};
+static const struct rule runs_on_rules[] = {
+    {"group", TEXT, NULL, NULL}, {"labels", TEXT | LIST, NULL, text_items}, {0}};
 static const struct rule environment_rules[] = {{"name", TEXT | REQUIRED, NULL, NULL},
                                                 {"url", TEXT, &on_outputs, NULL},
                                                 {"deployment", BOOLEAN, NULL, NULL},
@@ -153,15 +179,24 @@ static const struct rule environment_rules[] = {{"name", TEXT | REQUIRED, NULL, 
 /* What the token may be allowed: the level is checked with the words below. */
 static const struct rule level[] = {{"*", TEXT, NULL, NULL}, {0}};
 static const struct rule permission_rules[] = {
-    {"actions", TEXT, NULL, level},          {"artifact-metadata", TEXT, NULL, level},
-    {"attestations", TEXT, NULL, level},     {"checks", TEXT, NULL, level},
-    {"contents", TEXT, NULL, level},         {"copilot-requests", TEXT, NULL, level},
-    {"deployments", TEXT, NULL, level},      {"discussions", TEXT, NULL, level},
-    {"id-token", TEXT, NULL, level},         {"issues", TEXT, NULL, level},
-    {"models", TEXT, NULL, level},           {"packages", TEXT, NULL, level},
-    {"pages", TEXT, NULL, level},            {"pull-requests", TEXT, NULL, level},
-    {"repository-projects", TEXT, NULL, level}, {"security-events", TEXT, NULL, level},
-    {"statuses", TEXT, NULL, level},         {"vulnerability-alerts", TEXT, NULL, level},
+    {"actions", TEXT, NULL, level},
+    {"artifact-metadata", TEXT, NULL, level},
+    {"attestations", TEXT, NULL, level},
+    {"checks", TEXT, NULL, level},
+    {"contents", TEXT, NULL, level},
+    {"copilot-requests", TEXT, NULL, level},
+    {"deployments", TEXT, NULL, level},
+    {"discussions", TEXT, NULL, level},
+    {"id-token", TEXT, NULL, level},
+    {"issues", TEXT, NULL, level},
+    {"models", TEXT, NULL, level},
+    {"packages", TEXT, NULL, level},
+    {"pages", TEXT, NULL, level},
+    {"pull-requests", TEXT, NULL, level},
+    {"repository-projects", TEXT, NULL, level},
+    {"security-events", TEXT, NULL, level},
+    {"statuses", TEXT, NULL, level},
+    {"vulnerability-alerts", TEXT, NULL, level},
     {0},
 };
 
@@ -295,9 +330,10 @@ static int check_kind(const struct checker *c, const struct yaml_node *node, con
             buf_printf(&b, "%s%s", b.len > 0 ? ", " : "", table->key);
     }
     if (!is_one)
-        rc = error_set_at(c->err, ERROR_PARSE, c->file, node->line, node->column,
-                          "There's not enough info to determine what you meant. Add one of these properties: %s",
-                          buf_cstr(&b));
+        rc = error_set_at(
+            c->err, ERROR_PARSE, c->file, node->line, node->column,
+            "There's not enough info to determine what you meant. Add one of these properties: %s",
+            buf_cstr(&b));
     buf_free(&b);
     return rc;
 }
@@ -366,7 +402,8 @@ static int check_scalar(const struct checker *c, const struct yaml_node *node, c
         return fail(c, node, "A template expression is not allowed in this context");
     if (place != NULL && template_has_expression(node->text))
         return template_check(node, &scope, c->file, c->err);
-    if (rule->child == permission_rules && strcmp(node->text, "read-all") != 0 && strcmp(node->text, "write-all") != 0)
+    if (rule->child == permission_rules && strcmp(node->text, "read-all") != 0 &&
+        strcmp(node->text, "write-all") != 0)
         return unexpected(c, node);
     if (rule->child == level)
         return check_level(c, node, rule->key);
@@ -407,7 +444,8 @@ static int check(const struct checker *c, const struct yaml_node *node, const st
             } else if (item->kind != YAML_MAPPING) {
                 return item->kind == YAML_SCALAR ? unexpected(c, item)
                                                  : fail(c, item, "A sequence was not expected");
-            } else if (check_mapping(c, item, rule->child, place, (rule->shape & STEP) != 0 ? step_kinds : NULL) < 0) {
+            } else if (check_mapping(c, item, rule->child, place,
+                                     (rule->shape & STEP) != 0 ? step_kinds : NULL) < 0) {
                 return -1;
             }
         }
@@ -419,7 +457,8 @@ static int check(const struct checker *c, const struct yaml_node *node, const st
         if ((rule->shape & FREE) == 0)
             return fail(c, node, "A mapping was not expected");
         for (size_t i = 0; i + 1 < node->len; i += 2) {
-            if ((rule->shape & ID_KEYS) != 0 && workflow_check_identifier(node->items[i], c->file, c->err) < 0)
+            if ((rule->shape & ID_KEYS) != 0 &&
+                workflow_check_identifier(node->items[i], c->file, c->err) < 0)
                 return -1;
             if (check(c, node->items[i + 1], rule->child, place) < 0)
                 return -1;
@@ -435,11 +474,13 @@ int workflow_schema_check(const struct yaml_node *root, const char *file, struct
     if (root == NULL)
         return error_set_at(err, ERROR_PARSE, file, 1, 1, "Unexpected value '': the file is empty");
     if (root->kind != YAML_MAPPING)
-        return root->kind == YAML_SCALAR ? unexpected(&c, root) : fail(&c, root, "A sequence was not expected");
+        return root->kind == YAML_SCALAR ? unexpected(&c, root)
+                                         : fail(&c, root, "A sequence was not expected");
     if (check_mapping(&c, root, workflow_rules, NULL, NULL) < 0)
         return -1;
     if (yaml_get(root, "on") == NULL)
-        return error_set_at(err, ERROR_PARSE, file, root->line, root->column, "No event triggers defined in `on`");
+        return error_set_at(err, ERROR_PARSE, file, root->line, root->column,
+                            "No event triggers defined in `on`");
     return workflow_check_jobs(yaml_get(root, "jobs"), file, err);
 }
 

@@ -34,7 +34,8 @@ static void add_entries(const struct buf *text, struct str_list *paths)
     }
 }
 
-int ci_change_paths(struct loop *loop, const char *base, bool from_fork, struct str_list *paths, struct error *err)
+int ci_change_paths(struct loop *loop, const char *base, bool from_fork, struct str_list *paths,
+                    struct error *err)
 {
     char *commit = xasprintf("%s^{commit}", base);
     const char *verify[] = {"git", "rev-parse", "--verify", "-q", commit, NULL};
@@ -45,7 +46,8 @@ int ci_change_paths(struct loop *loop, const char *base, bool from_fork, struct 
     int exit_code = 0, rc = -1;
 
     if (*base == '-' || git(loop, verify, &out, &exit_code, err) < 0 || exit_code != 0) {
-        error_set(err, ERROR_USAGE, "--base '%s': git knows no such commit; a branch, tag or commit is expected", base);
+        error_set(err, ERROR_USAGE,
+                  "--base '%s': git knows no such commit; a branch, tag or commit is expected", base);
         goto out;
     }
     if (from_fork) {
@@ -55,8 +57,9 @@ int ci_change_paths(struct loop *loop, const char *base, bool from_fork, struct 
         if (exit_code == 0)
             from = xstrndup(buf_cstr(&out), strcspn(buf_cstr(&out), "\n"));
     }
-    const char *diff[] = {"git", "-c", "core.fsmonitor=false", "diff", "--name-only", "-z", "--no-ext-diff", "--no-renames",
-                          from != NULL ? from : base, "--", NULL};
+    const char *diff[] = {
+        "git",           "-c",           "core.fsmonitor=false",     "diff", "--name-only", "-z",
+        "--no-ext-diff", "--no-renames", from != NULL ? from : base, "--",   NULL};
     buf_clear(&out);
     if (git(loop, diff, &out, &exit_code, err) < 0)
         goto out;

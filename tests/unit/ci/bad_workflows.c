@@ -75,25 +75,31 @@ static void each_gives_the_one_right_error(void **state)
 /* What only shows when one workflow calls another, or when a matrix is expanded. */
 static void plans_refuse_what_one_file_does_not_show(void **state)
 {
-    static const char called[] = "on:\n  workflow_call:\n    inputs:\n      wanted: {type: string, required: true}\n"
-                                 "    secrets:\n      key: {required: true}\n"
-                                 "jobs: {j: {runs-on: ubuntu-latest, steps: [{run: x}]}}\n";
+    static const char called[] =
+        "on:\n  workflow_call:\n    inputs:\n      wanted: {type: string, required: true}\n"
+        "    secrets:\n      key: {required: true}\n"
+        "jobs: {j: {runs-on: ubuntu-latest, steps: [{run: x}]}}\n";
     static const char *const cases[][2] = {
         {"on: push\njobs:\n  a:\n    uses: ./.github/workflows/nowhere.yml\n",
-         ".github/workflows/ci.yml:4:11: error parsing called workflow \"./.github/workflows/nowhere.yml\": workflow was not found."},
+         ".github/workflows/ci.yml:4:11: error parsing called workflow \"./.github/workflows/nowhere.yml\": "
+         "workflow was not found."},
         {"on: push\njobs:\n  a:\n    uses: ./.github/workflows/called.yml\n    secrets: inherit\n",
          ".github/workflows/ci.yml:4:11: Input wanted is required, but not provided while calling."},
-        {"on: push\njobs:\n  a:\n    uses: ./.github/workflows/called.yml\n    with: {wanted: x, other: y}\n    secrets: inherit\n",
+        {"on: push\njobs:\n  a:\n    uses: ./.github/workflows/called.yml\n    with: {wanted: x, other: y}\n "
+         "   secrets: inherit\n",
          ".github/workflows/ci.yml:5:23: Invalid input, other is not defined in the referenced workflow."},
-        {"on: push\njobs:\n  a:\n    uses: ./.github/workflows/called.yml\n    with: {wanted: x}\n    secrets: {key: a, more: b}\n",
+        {"on: push\njobs:\n  a:\n    uses: ./.github/workflows/called.yml\n    with: {wanted: x}\n    "
+         "secrets: {key: a, more: b}\n",
          ".github/workflows/ci.yml:6:23: Invalid secret, more is not defined in the referenced workflow."},
         {"on: push\njobs:\n  a:\n    uses: ./.github/workflows/called.yml\n    with: {wanted: x}\n",
          ".github/workflows/ci.yml:4:11: Secret key is required, but not provided while calling."},
         {"on: push\njobs:\n  a:\n    runs-on: ubuntu-latest\n    strategy:\n      matrix:\n"
-         "        a: [1,2,3,4,5,6,7,8,9,10,11,12,13,14,15,16,17]\n        b: [1,2,3,4,5,6,7,8,9,10,11,12,13,14,15,16,17]\n"
+         "        a: [1,2,3,4,5,6,7,8,9,10,11,12,13,14,15,16,17]\n        b: "
+         "[1,2,3,4,5,6,7,8,9,10,11,12,13,14,15,16,17]\n"
          "    steps: [{run: x}]\n",
          ".github/workflows/ci.yml:6:7: Strategy expansion exceeded 256 results for job 'a'"},
-        {"on: push\njobs:\n  a:\n    runs-on: ubuntu-latest\n    strategy:\n      matrix: ${{ fromJSON('[1]') }}\n"
+        {"on: push\njobs:\n  a:\n    runs-on: ubuntu-latest\n    strategy:\n      matrix: ${{ "
+         "fromJSON('[1]') }}\n"
          "    steps: [{run: x}]\n",
          ".github/workflows/ci.yml:6:7: The matrix is not a mapping"},
     };

@@ -34,7 +34,8 @@ static char *detected(const char *const files[][2])
         assert_int_equal(ci_plan_source(plan), CI_SOURCE_DETECTED);
         buf_printf(&b, "%s%s:", i > 0 ? "; " : "", job->id);
         for (size_t k = 0; k < job->step_count; k++)
-            buf_printf(&b, job->steps[k].is_dependency ? "%s [%s]" : "%s %s", k > 0 ? " |" : "", job->steps[k].command);
+            buf_printf(&b, job->steps[k].is_dependency ? "%s [%s]" : "%s %s", k > 0 ? " |" : "",
+                       job->steps[k].command);
     }
     ci_plan_destroy(plan);
     file_remove_tree(dir, &err);
@@ -71,38 +72,47 @@ static void compiled_languages_fetch_build_and_test(void **state)
     expect(FILES({"CMakeLists.txt", ""}),
            "cmake: cmake -S . -B build -DCMAKE_BUILD_TYPE=Debug | cmake --build build --parallel 2 | "
            "ctest --test-dir build --output-on-failure");
-    expect(FILES({"meson.build", ""}, {"subprojects/zlib.wrap", ""}),
-           "meson: [meson subprojects download] | test -d build || meson setup build | meson compile -C build | "
-           "meson test -C build --print-errorlogs");
+    expect(
+        FILES({"meson.build", ""}, {"subprojects/zlib.wrap", ""}),
+        "meson: [meson subprojects download] | test -d build || meson setup build | meson compile -C build | "
+        "meson test -C build --print-errorlogs");
     expect(FILES({"CMakeLists.txt", ""}, {"Makefile", "test:\n\tcmake\n"}), "make: make test");
-    expect(FILES({"Cargo.toml", "[package]\n"}), "cargo: [cargo fetch] | cargo build --all-targets | cargo test");
+    expect(FILES({"Cargo.toml", "[package]\n"}),
+           "cargo: [cargo fetch] | cargo build --all-targets | cargo test");
     expect(FILES({"Cargo.toml", "[workspace]\n"}, {"Cargo.lock", ""}),
            "cargo: [cargo fetch --locked] | cargo build --workspace --all-targets | cargo test --workspace");
     expect(FILES({"go.mod", "module x\n"}), "go: go build ./... | go vet ./... | go test ./...");
     expect(FILES({"go.mod", "module x\n"}, {"go.sum", "x"}),
            "go: [go mod download] | go build ./... | go vet ./... | go test ./...");
     expect(FILES({"pom.xml", "<project/>"}), "maven: [mvn -B dependency:go-offline] | mvn -B test");
-    expect(FILES({"pom.xml", "<project/>"}, {"mvnw", ""}), "maven: [./mvnw -B dependency:go-offline] | ./mvnw -B test");
+    expect(FILES({"pom.xml", "<project/>"}, {"mvnw", ""}),
+           "maven: [./mvnw -B dependency:go-offline] | ./mvnw -B test");
     expect(FILES({"build.gradle.kts", ""}, {"gradlew", ""}),
            "gradle: [./gradlew --no-daemon testClasses] | ./gradlew --no-daemon check");
-    expect(FILES({"build.gradle", ""}), "gradle: [gradle --no-daemon testClasses] | gradle --no-daemon check");
+    expect(FILES({"build.gradle", ""}),
+           "gradle: [gradle --no-daemon testClasses] | gradle --no-daemon check");
 }
 
 static void node_projects_install_with_their_own_tool(void **state)
 {
-    static const char package[] = "{\"scripts\":{\"test\":\"x\",\"lint\":\"y\",\"start\":\"z\"},\"devDependencies\":{\"a\":\"1\"}}";
+    static const char package[] =
+        "{\"scripts\":{\"test\":\"x\",\"lint\":\"y\",\"start\":\"z\"},\"devDependencies\":{\"a\":\"1\"}}";
 
     (void)state;
     expect(FILES({"package.json", package}), "node: [npm install] | npm run lint | npm run test");
-    expect(FILES({"package.json", package}, {"package-lock.json", "{}"}), "node: [npm ci] | npm run lint | npm run test");
+    expect(FILES({"package.json", package}, {"package-lock.json", "{}"}),
+           "node: [npm ci] | npm run lint | npm run test");
     expect(FILES({"package.json", package}, {"pnpm-lock.yaml", ""}),
            "node: [pnpm install --frozen-lockfile] | pnpm run lint | pnpm run test");
     expect(FILES({"package.json", package}, {"yarn.lock", ""}),
            "node: [yarn install --frozen-lockfile] | yarn run lint | yarn run test");
     expect(FILES({"package.json", package}, {"yarn.lock", ""}, {".yarnrc.yml", ""}),
            "node: [yarn install --immutable] | yarn run lint | yarn run test");
-    expect(FILES({"package.json", "{\"packageManager\":\"pnpm@9\",\"scripts\":{\"test\":\"x\"}}"}), "node: pnpm run test");
-    expect(FILES({"package.json", "{\"scripts\":{\"test\":\"echo \\\"Error: no test specified\\\" && exit 1\"}}"}), "");
+    expect(FILES({"package.json", "{\"packageManager\":\"pnpm@9\",\"scripts\":{\"test\":\"x\"}}"}),
+           "node: pnpm run test");
+    expect(FILES({"package.json",
+                  "{\"scripts\":{\"test\":\"echo \\\"Error: no test specified\\\" && exit 1\"}}"}),
+           "");
     expect(FILES({"package.json", "{not json"}), "");
 }
 
@@ -114,7 +124,8 @@ static void python_projects_install_what_they_list(void **state)
     expect(FILES({"pyproject.toml", "[tool.pytest.ini_options]\n"}), "python: python3 -m pytest");
     expect(FILES({"requirements.txt", "x\n"}, {"requirements-dev.txt", "pytest\n"}),
            "python: [test -d .venv || python3 -m venv --system-site-packages .venv\n"
-           ".venv/bin/python -m pip install -r requirements.txt -r requirements-dev.txt] | .venv/bin/python -m pytest");
+           ".venv/bin/python -m pip install -r requirements.txt -r requirements-dev.txt] | .venv/bin/python "
+           "-m pytest");
     expect(FILES({"pyproject.toml", "pytest"}, {"uv.lock", ""}),
            "python: [uv sync --frozen] | uv run --frozen python -m pytest");
     expect(FILES({"pyproject.toml", "pytest"}, {"poetry.lock", ""}),

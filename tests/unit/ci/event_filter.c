@@ -164,7 +164,8 @@ static void negation_goes_in_order_and_the_last_match_wins(void **state)
 
 static void branches_tags_and_paths_work_together(void **state)
 {
-    const struct event push = {.name = "push", .branch = "main"}, tag = {.name = "push", .tag = "v1.0", .branch = "main"};
+    const struct event push = {.name = "push", .branch = "main"},
+                       tag = {.name = "push", .tag = "v1.0", .branch = "main"};
 
     (void)state;
     assert_true(runs("push", &push, NULL));

@@ -65,7 +65,8 @@ static char *outline(const char *text, const struct ci_options *given)
 {
     struct ci_options none = {0};
     struct error err = {0};
-    struct workflow *w = gitlab_workflow(text, strlen(text), GITLAB_FILE, given != NULL ? given : &none, &err);
+    struct workflow *w =
+        gitlab_workflow(text, strlen(text), GITLAB_FILE, given != NULL ? given : &none, &err);
     char *result = w != NULL ? outline_of(w) : xstrdup(err.text);
 
     workflow_destroy(w);
@@ -86,20 +87,25 @@ static void stages_and_needs_order_the_jobs(void **state)
 {
     (void)state;
     expect("t: {script: a}\nb: {stage: build, script: a}\n", NULL, "b t(b)");
-    expect("stages: [two, one]\na: {stage: one, script: x}\nb: {stage: two, script: x}\nc: {stage: one, needs: [], script: x}\n",
+    expect("stages: [two, one]\na: {stage: one, script: x}\nb: {stage: two, script: x}\nc: {stage: one, "
+           "needs: [], script: x}\n",
            NULL, "b a(b) c");
-    expect("z: {stage: .post, script: x}\na: {stage: .pre, script: x}\nm: {script: x}\n", NULL, "a m(a) z(a,m)");
-    expect("a: {script: x}\nb: {script: x, needs: [{job: a, artifacts: false}]}\nc: {script: x, needs: [{job: gone, optional: true}]}\n",
+    expect("z: {stage: .post, script: x}\na: {stage: .pre, script: x}\nm: {script: x}\n", NULL,
+           "a m(a) z(a,m)");
+    expect("a: {script: x}\nb: {script: x, needs: [{job: a, artifacts: false}]}\nc: {script: x, needs: "
+           "[{job: gone, optional: true}]}\n",
            NULL, "a b(a) c");
 }
 
 static void rules_choose_for_the_event(void **state)
 {
-    const char *text = "main-only:\n  script: x\n  rules:\n    - if: $CI_COMMIT_BRANCH == \"main\"\n"
-                       "mr:\n  script: x\n  rules:\n    - if: $CI_PIPELINE_SOURCE == \"merge_request_event\"\n"
-                       "tagged:\n  script: x\n  rules:\n    - if: $CI_COMMIT_TAG =~ /^v\\d+\\.\\d+$/\n"
-                       "never:\n  script: x\n  rules:\n    - if: $CI_COMMIT_BRANCH\n      when: never\n    - when: on_success\n"
-                       "plain: {script: x}\n";
+    const char *text =
+        "main-only:\n  script: x\n  rules:\n    - if: $CI_COMMIT_BRANCH == \"main\"\n"
+        "mr:\n  script: x\n  rules:\n    - if: $CI_PIPELINE_SOURCE == \"merge_request_event\"\n"
+        "tagged:\n  script: x\n  rules:\n    - if: $CI_COMMIT_TAG =~ /^v\\d+\\.\\d+$/\n"
+        "never:\n  script: x\n  rules:\n    - if: $CI_COMMIT_BRANCH\n      when: never\n    - when: "
+        "on_success\n"
+        "plain: {script: x}\n";
     struct ci_options options = {.branch = "main"};
     struct str_list paths = {0};
 
@@ -118,7 +124,8 @@ static void rules_choose_for_the_event(void **state)
 
     str_list_add(&paths, "src/deep/a.c");
     options.changed_paths = &paths;
-    expect("a:\n  script: x\n  rules: [{changes: ['docs/**/*']}]\nb:\n  script: x\n  rules: [{changes: {paths: ['src/**/*.{c,h}']}}]\n",
+    expect("a:\n  script: x\n  rules: [{changes: ['docs/**/*']}]\nb:\n  script: x\n  rules: [{changes: "
+           "{paths: ['src/**/*.{c,h}']}}]\n",
            &options, "b");
     options.changed_paths = NULL;
     expect("a:\n  script: x\n  rules: [{changes: ['docs/**/*']}]\n", &options, "a");
@@ -132,8 +139,10 @@ static void rules_choose_for_the_event(void **state)
 
 static void only_and_except_choose_too(void **state)
 {
-    const char *text = "a: {script: x, only: [main]}\nb: {script: x, except: [/^top/]}\nc: {script: x, only: [tags]}\n"
-                       "d: {script: x, only: {refs: [branches], variables: [$X == 'y']}}\ne: {script: x, only: [merge_requests]}\n";
+    const char *text =
+        "a: {script: x, only: [main]}\nb: {script: x, except: [/^top/]}\nc: {script: x, only: [tags]}\n"
+        "d: {script: x, only: {refs: [branches], variables: [$X == 'y']}}\ne: {script: x, only: "
+        "[merge_requests]}\n";
     struct ci_options options = {.branch = "main"};
 
     (void)state;
@@ -150,17 +159,23 @@ static void only_and_except_choose_too(void **state)
 static void what_cannot_run_here_says_why(void **state)
 {
     (void)state;
-    expect("a: {script: x, when: manual}\nb: {stage: deploy, script: x}\n", NULL, "a!manual: a person starts it b");
+    expect("a: {script: x, when: manual}\nb: {stage: deploy, script: x}\n", NULL,
+           "a!manual: a person starts it b");
     expect("a: {script: x, when: manual, allow_failure: false}\nb: {stage: deploy, script: x}\n", NULL,
            "a!manual: a person starts it b!waits for the manual job 'a'");
     expect("a: {script: x, services: ['postgres:16']}\n", NULL,
            "a!needs the service postgres:16; no container engine is used");
-    expect("a: {trigger: other/project}\nb: {script: x, environment: prod}\nc: {script: x, tags: [saas-windows]}\n", NULL,
-           "a!starts another pipeline b!deploys to the environment prod c!needs a runner tagged 'saas-windows'; this "
+    expect("a: {trigger: other/project}\nb: {script: x, environment: prod}\nc: {script: x, tags: "
+           "[saas-windows]}\n",
+           NULL,
+           "a!starts another pipeline b!deploys to the environment prod c!needs a runner tagged "
+           "'saas-windows'; this "
            "machine is Linux");
-    expect("include: [{template: Jobs/SAST.gitlab-ci.yml}]\nx: {script: y}\nz: {extends: .sast, stage: scan}\n", NULL,
-           "z!extends a job from an include that is not in this repository x "
-           "include: template 'Jobs/SAST.gitlab-ci.yml'!its jobs are not in this repository");
+    expect(
+        "include: [{template: Jobs/SAST.gitlab-ci.yml}]\nx: {script: y}\nz: {extends: .sast, stage: scan}\n",
+        NULL,
+        "z!extends a job from an include that is not in this repository x "
+        "include: template 'Jobs/SAST.gitlab-ci.yml'!its jobs are not in this repository");
 }
 
 static const struct workflow_job *only_job(struct workflow *w, const char *key)
@@ -180,7 +195,8 @@ static void extends_references_anchors_and_defaults_are_put_in_place(void **stat
         ".base:\n  before_script: [echo base]\n  variables: {A: base, D: d}\n  script: [never]\n"
         ".child: {extends: .base, variables: {D: child}}\n"
         ".list:\n  lines: [echo one, echo two]\n"
-        "job:\n  extends: [.child]\n  variables: {E: e}\n  script:\n    - !reference [.list, lines]\n    - echo three\n"
+        "job:\n  extends: [.child]\n  variables: {E: e}\n  script:\n    - !reference [.list, lines]\n    - "
+        "echo three\n"
         "other:\n  <<: *keys\n  inherit: {default: [image], variables: [A]}\n  script: echo $C\n";
     struct ci_options options = {0};
     struct error err = {0};
@@ -210,7 +226,8 @@ static void extends_references_anchors_and_defaults_are_put_in_place(void **stat
 static void a_matrix_and_a_count_make_legs(void **state)
 {
     static const char text[] =
-        "m:\n  script: x\n  parallel:\n    matrix:\n      - OS: linux\n        V: ['1', '2']\n      - OS: [bsd]\n        V: '3'\n"
+        "m:\n  script: x\n  parallel:\n    matrix:\n      - OS: linux\n        V: ['1', '2']\n      - OS: "
+        "[bsd]\n        V: '3'\n"
         "n: {script: x, parallel: 3}\n"
         "r:\n  script: x\n  parallel: {matrix: [{V: ['1', '2']}]}\n  rules: [{if: $V == '2'}]\n";
     struct ci_options options = {0};
@@ -238,12 +255,15 @@ static void local_includes_are_read_and_merged(void **state)
     put(dir, "ci/b.yml", "include: ci/deep.yml\nb: {script: original}\n");
     put(dir, "ci/deep.yml", "deep: {script: x}\n");
     put(dir, "skipped.yml", "never: {script: x}\n");
-    expect("include:\n  - local: /ci/a.yml\n  - ci/b.yml\n  - local: skipped.yml\n    rules: [{if: $CI_COMMIT_BRANCH != 'main'}]\n"
-           "b: {script: mine}\n", &options, "a deep(a) b(a)");
+    expect("include:\n  - local: /ci/a.yml\n  - ci/b.yml\n  - local: skipped.yml\n    rules: [{if: "
+           "$CI_COMMIT_BRANCH != 'main'}]\n"
+           "b: {script: mine}\n",
+           &options, "a deep(a) b(a)");
     expect("include: 'ci/*.yml'\n", &options, "a deep(a) b(a)");
     expect("include: {local: nowhere.yml}\na: {script: x}\n", &options,
            ".gitlab-ci.yml:1:18: Local file `nowhere.yml` does not exist!");
-    expect("include: ../x.yml\na: {script: x}\n", &options, ".gitlab-ci.yml:1:10: Local file `../x.yml` does not exist!");
+    expect("include: ../x.yml\na: {script: x}\n", &options,
+           ".gitlab-ci.yml:1:10: Local file `../x.yml` does not exist!");
     put(dir, "bad.yml", "one: {script: x}\ntwo: {script: x, sript: y}\n");
     expect("include: bad.yml\n", &options, "bad.yml:2:18: jobs:two config contains unknown keys: sript");
     put(dir, "self.yml", "include: self.yml\n");
@@ -258,12 +278,13 @@ static void each_bad_file_gives_its_error(void **state)
         {"- a\n", ".gitlab-ci.yml:1:1: Invalid configuration format: a mapping was expected"},
         {".hidden: {script: x}\n", ".gitlab-ci.yml:1:1: jobs config should contain at least one visible job"},
         {"a: x\n", ".gitlab-ci.yml:1:4: jobs:a config should be a hash"},
-        {"a: {stage: test}\n", ".gitlab-ci.yml:1:4: jobs:a config should implement the script:, run:, or trigger: keyword"},
+        {"a: {stage: test}\n",
+         ".gitlab-ci.yml:1:4: jobs:a config should implement the script:, run:, or trigger: keyword"},
         {"a:\n  script: x\n  foo: 1\n", ".gitlab-ci.yml:3:3: jobs:a config contains unknown keys: foo"},
-        {"a:\n  script: {x: y}\n",
-         ".gitlab-ci.yml:2:11: jobs:a:script config should be a string or a nested array of strings up to 10 levels deep"},
-        {"a: {script: x, stage: nope}\n",
-         ".gitlab-ci.yml:1:23: a job: chosen stage nope does not exist; available stages are .pre, build, test, deploy, .post"},
+        {"a:\n  script: {x: y}\n", ".gitlab-ci.yml:2:11: jobs:a:script config should be a string or a nested "
+                                   "array of strings up to 10 levels deep"},
+        {"a: {script: x, stage: nope}\n", ".gitlab-ci.yml:1:23: a job: chosen stage nope does not exist; "
+                                          "available stages are .pre, build, test, deploy, .post"},
         {"a: {script: x, needs: [b]}\n", ".gitlab-ci.yml:1:24: a job: undefined need: b"},
         {"a: {stage: build, script: x, needs: [b]}\nb: {script: x}\n",
          ".gitlab-ci.yml:1:38: a job: need b is not defined in current or prior stages"},
@@ -273,7 +294,8 @@ static void each_bad_file_gives_its_error(void **state)
         {"a: {extends: .b, script: x}\n", ".gitlab-ci.yml:1:14: a: unknown keys in `extends` (.b)"},
         {".b: {extends: .c}\n.c: {extends: .b}\na: {extends: .b, script: x}\n",
          ".gitlab-ci.yml:2:15: .c: circular dependency detected in `extends`"},
-        {"a: {script: [!reference [.x, script]]}\n", ".gitlab-ci.yml:1:26: !reference [\".x\", ...] could not be found"},
+        {"a: {script: [!reference [.x, script]]}\n",
+         ".gitlab-ci.yml:1:26: !reference [\".x\", ...] could not be found"},
         {".x: {s: [!reference [.x, s]]}\na: {script: x}\n",
          ".gitlab-ci.yml:1:10: !reference is nested deeper than 10, or part of a circular chain"},
         {"a:\n  script: x\n  rules:\n    - if: $X = 1\n",
@@ -282,18 +304,25 @@ static void each_bad_file_gives_its_error(void **state)
          ".gitlab-ci.yml:1:36: invalid expression syntax: an operand is missing at the end"},
         {"a: {script: x, rules: [{if: '$X =~ /(/'}]}\n",
          ".gitlab-ci.yml:1:36: invalid expression syntax: '/(/' is no pattern: Unmatched ( or \\("},
-        {"a: {script: x, rules: [{iff: $X}]}\n", ".gitlab-ci.yml:1:25: jobs:a:rules:rule config contains unknown keys: iff"},
-        {"a: {script: x, rules: [], only: [main]}\n", ".gitlab-ci.yml:1:33: jobs:a config key may not be used with `rules`: only"},
-        {"a: {script: x, when: sometimes}\n",
-         ".gitlab-ci.yml:1:22: jobs:a:when config should be one of: on_success, on_failure, always, manual, delayed, never"},
+        {"a: {script: x, rules: [{iff: $X}]}\n",
+         ".gitlab-ci.yml:1:25: jobs:a:rules:rule config contains unknown keys: iff"},
+        {"a: {script: x, rules: [], only: [main]}\n",
+         ".gitlab-ci.yml:1:33: jobs:a config key may not be used with `rules`: only"},
+        {"a: {script: x, when: sometimes}\n", ".gitlab-ci.yml:1:22: jobs:a:when config should be one of: "
+                                              "on_success, on_failure, always, manual, delayed, never"},
         {"a: {script: x, parallel: 0}\n", ".gitlab-ci.yml:1:26: jobs:a:parallel must be between 1 and 200"},
         {"a: {script: x, parallel: {matrix: x}}\n",
          ".gitlab-ci.yml:1:35: jobs:a:parallel:matrix config should be an array of hashes"},
-        {"a: {script: x, timeout: soon}\n", ".gitlab-ci.yml:1:25: jobs:a:timeout config should be a duration"},
-        {"a: {script: x, artifacts: {path: [x]}}\n", ".gitlab-ci.yml:1:28: jobs:a:artifacts config contains unknown keys: path"},
-        {"a: {script: x, tags: linux}\n", ".gitlab-ci.yml:1:22: jobs:a:tags config should be an array of strings"},
-        {"workflow: {rule: []}\na: {script: x}\n", ".gitlab-ci.yml:1:12: workflow config contains unknown keys: rule"},
-        {"a: {script: x}\nb: [\n", ".gitlab-ci.yml:3:1: did not find expected node content, while parsing a flow node"},
+        {"a: {script: x, timeout: soon}\n",
+         ".gitlab-ci.yml:1:25: jobs:a:timeout config should be a duration"},
+        {"a: {script: x, artifacts: {path: [x]}}\n",
+         ".gitlab-ci.yml:1:28: jobs:a:artifacts config contains unknown keys: path"},
+        {"a: {script: x, tags: linux}\n",
+         ".gitlab-ci.yml:1:22: jobs:a:tags config should be an array of strings"},
+        {"workflow: {rule: []}\na: {script: x}\n",
+         ".gitlab-ci.yml:1:12: workflow config contains unknown keys: rule"},
+        {"a: {script: x}\nb: [\n",
+         ".gitlab-ci.yml:3:1: did not find expected node content, while parsing a flow node"},
         {"a: {script: *x}\n", ".gitlab-ci.yml:1:13: unknown alias 'x'"},
     };
 
@@ -308,24 +337,35 @@ static void conditions_follow_gitlabs_rules(void **state)
         const char *text;
         bool holds;
     } cases[] = {
-        {"$SET", true},                     {"$EMPTY", false},
-        {"$UNSET", false},                  {"$UNSET == null", true},
-        {"$EMPTY == null", false},          {"$EMPTY == \"\"", true},
-        {"$SET == 'yes'", true},            {"$SET != \"yes\"", false},
-        {"'yes' == $SET", true},            {"$SET == $ALSO", true},
-        {"$SET =~ /^y.s$/", true},          {"$SET =~ /^Y/", false},
-        {"$SET =~ /^Y/i", true},            {"$SET !~ /no/", true},
-        {"$UNSET =~ /x/", false},           {"$UNSET !~ /x/", true},
-        {"$SET =~ $PATTERN", true},         {"$SET =~ 'yes'", false},
-        {"$SET && $UNSET", false},          {"$SET || $UNSET", true},
-        {"$UNSET && $SET || $SET", true},   {"$SET && ($UNSET || $EMPTY)", false},
+        {"$SET", true},
+        {"$EMPTY", false},
+        {"$UNSET", false},
+        {"$UNSET == null", true},
+        {"$EMPTY == null", false},
+        {"$EMPTY == \"\"", true},
+        {"$SET == 'yes'", true},
+        {"$SET != \"yes\"", false},
+        {"'yes' == $SET", true},
+        {"$SET == $ALSO", true},
+        {"$SET =~ /^y.s$/", true},
+        {"$SET =~ /^Y/", false},
+        {"$SET =~ /^Y/i", true},
+        {"$SET !~ /no/", true},
+        {"$UNSET =~ /x/", false},
+        {"$UNSET !~ /x/", true},
+        {"$SET =~ $PATTERN", true},
+        {"$SET =~ 'yes'", false},
+        {"$SET && $UNSET", false},
+        {"$SET || $UNSET", true},
+        {"$UNSET && $SET || $SET", true},
+        {"$SET && ($UNSET || $EMPTY)", false},
         {"($SET == 'no' || $SET == 'yes') && $ALSO", true},
         {"$REF =~ /^feature\\/\\w+-\\d{2}$/", true},
         {"$REF =~ /(?:bug|feature)\\//", true},
         {"${SET} == \"yes\"", true},
     };
-    json_t *variables = json_pack("{s:s,s:s,s:s,s:s,s:s}", "SET", "yes", "ALSO", "yes", "EMPTY", "", "PATTERN", "/^ye/",
-                                  "REF", "feature/abc-12");
+    json_t *variables = json_pack("{s:s,s:s,s:s,s:s,s:s}", "SET", "yes", "ALSO", "yes", "EMPTY", "",
+                                  "PATTERN", "/^ye/", "REF", "feature/abc-12");
 
     (void)state;
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
@@ -342,8 +382,8 @@ static void conditions_follow_gitlabs_rules(void **state)
 
 static void variables_expand_one_another(void **state)
 {
-    json_t *raw = json_pack("{s:s,s:s,s:s,s:s,s:s,s:s}", "A", "a", "B", "${A}b", "C", "$B-c $$A", "LOOP", "x$LOOP2", "LOOP2",
-                            "y$LOOP", "NONE", "[$UNKNOWN]");
+    json_t *raw = json_pack("{s:s,s:s,s:s,s:s,s:s,s:s}", "A", "a", "B", "${A}b", "C", "$B-c $$A", "LOOP",
+                            "x$LOOP2", "LOOP2", "y$LOOP", "NONE", "[$UNKNOWN]");
     json_t *resolved = gitlab_resolve_variables(raw);
 
     (void)state;
@@ -405,15 +445,19 @@ static enum ci_state state_of(const struct ci_result *r, const char *id)
 
 static void artifacts_and_dotenv_reach_later_jobs(void **state)
 {
-    struct ci_result r = run_text(
-        "variables: {NAME: world}\n"
-        "make:\n  stage: build\n  script:\n    - mkdir -p out/deep && echo \"hello $NAME\" > out/deep/f.txt && echo no > out/x.log\n"
-        "    - echo VERSION=1.2 > build.env\n    - test \"$CI_PROJECT_DIR\" = \"$PWD\"\n    - test $CI_JOB_STAGE = build\n"
-        "  artifacts: {paths: [out/], exclude: ['out/*.log'], reports: {dotenv: build.env}}\n"
-        "legs:\n  stage: build\n  parallel: {matrix: [{L: [a, b]}]}\n  script: echo $L > leg-$L\n  artifacts: {paths: ['leg-*']}\n"
-        "use:\n  script:\n    - grep 'hello world' out/deep/f.txt\n    - test ! -e out/x.log\n    - test $VERSION = 1.2\n    - test -e leg-a && test -e leg-b\n"
-        "alone:\n  needs: []\n  script: test ! -e out\n"
-        "chosen:\n  dependencies: []\n  script: test ! -e out\n");
+    struct ci_result r =
+        run_text("variables: {NAME: world}\n"
+                 "make:\n  stage: build\n  script:\n    - mkdir -p out/deep && echo \"hello $NAME\" > "
+                 "out/deep/f.txt && echo no > out/x.log\n"
+                 "    - echo VERSION=1.2 > build.env\n    - test \"$CI_PROJECT_DIR\" = \"$PWD\"\n    - test "
+                 "$CI_JOB_STAGE = build\n"
+                 "  artifacts: {paths: [out/], exclude: ['out/*.log'], reports: {dotenv: build.env}}\n"
+                 "legs:\n  stage: build\n  parallel: {matrix: [{L: [a, b]}]}\n  script: echo $L > leg-$L\n  "
+                 "artifacts: {paths: ['leg-*']}\n"
+                 "use:\n  script:\n    - grep 'hello world' out/deep/f.txt\n    - test ! -e out/x.log\n    - "
+                 "test $VERSION = 1.2\n    - test -e leg-a && test -e leg-b\n"
+                 "alone:\n  needs: []\n  script: test ! -e out\n"
+                 "chosen:\n  dependencies: []\n  script: test ! -e out\n");
 
     (void)state;
     assert_int_equal(r.verdict, CI_GREEN);
@@ -423,12 +467,11 @@ static void artifacts_and_dotenv_reach_later_jobs(void **state)
 
 static void failures_are_allowed_where_they_are(void **state)
 {
-    struct ci_result r = run_text(
-        "a: {stage: build, script: exit 3, allow_failure: {exit_codes: [3]}}\n"
-        "b: {script: 'true'}\n"
-        "c: {script: exit 1, allow_failure: true}\n"
-        "d: {stage: deploy, script: 'true', when: on_failure}\n"
-        "e: {stage: deploy, script: 'true', when: always}\n");
+    struct ci_result r = run_text("a: {stage: build, script: exit 3, allow_failure: {exit_codes: [3]}}\n"
+                                  "b: {script: 'true'}\n"
+                                  "c: {script: exit 1, allow_failure: true}\n"
+                                  "d: {stage: deploy, script: 'true', when: on_failure}\n"
+                                  "e: {stage: deploy, script: 'true', when: always}\n");
 
     (void)state;
     assert_int_equal(r.verdict, CI_GREEN);
@@ -442,12 +485,12 @@ static void failures_are_allowed_where_they_are(void **state)
 
 static void after_script_and_on_failure_see_the_failure(void **state)
 {
-    struct ci_result r = run_text(
-        "a:\n  stage: build\n  script: [export V=1, 'test $V = 1', exit 4]\n"
-        "  after_script: ['test \"$CI_JOB_STATUS\" = failed && touch seen', exit 9]\n"
-        "  artifacts: {paths: [seen], when: always}\n"
-        "b: {script: 'true'}\n"
-        "c: {stage: deploy, script: test -e seen, when: on_failure}\n");
+    struct ci_result r =
+        run_text("a:\n  stage: build\n  script: [export V=1, 'test $V = 1', exit 4]\n"
+                 "  after_script: ['test \"$CI_JOB_STATUS\" = failed && touch seen', exit 9]\n"
+                 "  artifacts: {paths: [seen], when: always}\n"
+                 "b: {script: 'true'}\n"
+                 "c: {stage: deploy, script: test -e seen, when: on_failure}\n");
 
     (void)state;
     assert_int_equal(r.verdict, CI_RED);

@@ -85,17 +85,19 @@ static char *log_of(const struct ci_result *result)
     return buf_take(&b);
 }
 
-static const char action[] =
-    "name: js\ninputs:\n  who-to-greet: {default: nobody}\n  two words: {default: x y}\noutputs: {said: {description: d}}\n"
-    "runs: {using: node20, main: dist/main.js, post: dist/post.js}\n";
+static const char action[] = "name: js\ninputs:\n  who-to-greet: {default: nobody}\n  two words: {default: x "
+                             "y}\noutputs: {said: {description: d}}\n"
+                             "runs: {using: node20, main: dist/main.js, post: dist/post.js}\n";
 static const char main_js[] =
     "const fs = require('fs');\n"
     "const put = (file, text) => fs.appendFileSync(process.env[file], text + '\\n');\n"
-    "put('GITHUB_OUTPUT', 'said=hello ' + process.env['INPUT_WHO-TO-GREET'] + ' ' + process.env['INPUT_TWO_WORDS']);\n"
+    "put('GITHUB_OUTPUT', 'said=hello ' + process.env['INPUT_WHO-TO-GREET'] + ' ' + "
+    "process.env['INPUT_TWO_WORDS']);\n"
     "put('GITHUB_ENV', 'EXPORTED=1');\n"
     "put('GITHUB_STATE', 'who=' + process.env['INPUT_WHO-TO-GREET']);\n"
     "console.log('main in ' + process.env.GITHUB_ACTION_PATH.endsWith('/act/js'));\n";
-static const char post_js[] = "console.log('post of ' + process.env.STATE_who + ' ' + process.env['INPUT_WHO-TO-GREET']);\n";
+static const char post_js[] =
+    "console.log('post of ' + process.env.STATE_who + ' ' + process.env['INPUT_WHO-TO-GREET']);\n";
 
 static void javascript_actions_run_main_and_then_post_in_reverse(void **state)
 {
@@ -110,10 +112,11 @@ static void javascript_actions_run_main_and_then_post_in_reverse(void **state)
     put(p->dir, "act/js/action.yml", action);
     put(p->dir, "act/js/dist/main.js", main_js);
     put(p->dir, "act/js/dist/post.js", post_js);
-    r = run(p, "      - uses: ./act/js\n        id: one\n        with: {who-to-greet: one}\n"
-               "      - uses: ./act/js\n        id: two\n        with: {who-to-greet: two}\n"
-               "      - run: test '${{ steps.one.outputs.said }}' = 'hello one x y' && test \"$EXPORTED\" = 1\n"
-               "      - run: echo last step\n");
+    r = run(p,
+            "      - uses: ./act/js\n        id: one\n        with: {who-to-greet: one}\n"
+            "      - uses: ./act/js\n        id: two\n        with: {who-to-greet: two}\n"
+            "      - run: test '${{ steps.one.outputs.said }}' = 'hello one x y' && test \"$EXPORTED\" = 1\n"
+            "      - run: echo last step\n");
     assert_int_equal(r.verdict, CI_GREEN);
     log = log_of(&r);
     assert_non_null(strstr(log, "main in true"));
@@ -154,8 +157,10 @@ static void post_steps_run_after_a_failure_as_post_if_says(void **state)
 
 static void an_action_that_a_step_made_is_found(void **state)
 {
-    struct ci_result r = run(*state, "      - run: |\n          mkdir made && printf 'runs:\\n  using: composite\\n  steps: [{run: touch done, shell: sh}]\\n' > made/action.yml\n"
-                                     "      - uses: ./made\n      - run: test -e done\n");
+    struct ci_result r =
+        run(*state, "      - run: |\n          mkdir made && printf 'runs:\\n  using: composite\\n  steps: "
+                    "[{run: touch done, shell: sh}]\\n' > made/action.yml\n"
+                    "      - uses: ./made\n      - run: test -e done\n");
 
     assert_int_equal(r.verdict, CI_GREEN);
     ci_result_finish(&r);

@@ -71,9 +71,11 @@ static void expect_script(const struct ci_plan *plan, size_t job, size_t step, c
 
 static void what_is_known_is_filled_in(void **state)
 {
-    struct ci_plan *plan = plan_of(".github/workflows/ci.yml",
+    struct ci_plan *plan = plan_of(
+        ".github/workflows/ci.yml",
         "on: push\nenv: {TOP: a b, REF: '${{ github.ref_name }}'}\njobs:\n  j:\n    runs-on: ubuntu-latest\n"
-        "    strategy: {matrix: {n: [7]}}\n    env: {N: '${{ matrix.n }}', KEY: '${{ secrets.KEY }}'}\n    steps:\n"
+        "    strategy: {matrix: {n: [7]}}\n    env: {N: '${{ matrix.n }}', KEY: '${{ secrets.KEY }}'}\n    "
+        "steps:\n"
         "      - {run: 'make N=${{ matrix.n }} TOP=\"${{ env.TOP }}\"'}\n"
         "      - {run: 'echo ${{ steps.a.outputs.b }} ${{ hashFiles(''x'') }} $GITHUB_SHA', id: a}\n"
         "      - {run: make, working-directory: 'sub dir', env: {Q: \"it's ${{ matrix.n }}\"}}\n"
@@ -81,8 +83,10 @@ static void what_is_known_is_filled_in(void **state)
         "      - {uses: actions/checkout@v4}\n");
 
     (void)state;
-    expect_exports(plan, 0, "export GITHUB_SHA=0000000000000000000000000000000000000000\nexport TOP='a b'\nexport REF=main\n"
-                            "export N=7\nexport KEY=''\n");
+    expect_exports(
+        plan, 0,
+        "export GITHUB_SHA=0000000000000000000000000000000000000000\nexport TOP='a b'\nexport REF=main\n"
+        "export N=7\nexport KEY=''\n");
     expect_script(plan, 0, 0, "make N=7 TOP=\"a b\"\n");
     expect_script(plan, 0, 1, "echo ${{ steps.a.outputs.b }} ${{ hashFiles('x') }} $GITHUB_SHA\n");
     expect_script(plan, 0, 2, "(\ncd 'sub dir'\nexport Q='it'\\''s 7'\nmake\n)\n");
@@ -93,7 +97,9 @@ static void what_is_known_is_filled_in(void **state)
 
 static void gitlab_exports_its_own_and_what_is_read(void **state)
 {
-    struct ci_plan *plan = plan_of(".gitlab-ci.yml", "a:\n  variables: {A: '$CI_COMMIT_BRANCH-x'}\n  script: [echo $CI_COMMIT_BRANCH $A]\n");
+    struct ci_plan *plan =
+        plan_of(".gitlab-ci.yml",
+                "a:\n  variables: {A: '$CI_COMMIT_BRANCH-x'}\n  script: [echo $CI_COMMIT_BRANCH $A]\n");
 
     (void)state;
     expect_exports(plan, 0, "export CI_COMMIT_BRANCH=main\nexport A=main-x\n");
