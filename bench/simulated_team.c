@@ -267,7 +267,7 @@ static char *work_command(const struct team_options *o, struct draw *d, int k, e
         free(text);
         break;
     case FAULT_SECRET:
-        text = xasprintf("%s# aws_access_key_id = AKIA%c%c3NDWQ5PLRT2HX\n", right, (char)('A' + next(d) % 26),
+        text = xasprintf("%s# aws_access_key_id = AKIA%c%c3NDWQ5PLRT2HXJ\n", right, (char)('A' + next(d) % 26),
                          (char)('A' + next(d) % 26));
         command = write_file(path, text);
         free(text);
