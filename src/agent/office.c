@@ -83,6 +83,7 @@ struct office *office_create(const struct office_options *options, struct error 
     office->state_dir = xstrdup(options->state_dir);
     office->replay_url = xstrdup(options->replay_url);
     office->can_nest = -1;
+    office_open_inbox(office);
     office->default_turn_seconds = (int)settings.agents.job_max_runtime_seconds;
     run_settings_finish(&settings);
     return office;
@@ -92,6 +93,7 @@ void office_destroy(struct office *office)
 {
     if (office == NULL)
         return;
+    office_close_inbox(office);
     mcp_pool_destroy(office->mcp);
     http_client_destroy(office->http);
     slots_destroy(office->slots);
@@ -309,8 +311,8 @@ static int make_policy(struct agent_session *s, const struct role *role, const s
             return error_wrap(err, "role %s", role->name);
         /* The tightest of parent and role holds, unless the user's own layer says more. A configuration that
          * sets no mode leaves the choice to the role. */
-        if (role->is_sandbox_forced || !config_is_set(c, "sandbox_mode") || role_mode < mode)
-            mode = role_mode;
+        mode = role->is_sandbox_forced || !config_is_set(c, "sandbox_mode") ? role_mode
+                                                                            : sandbox_mode_tightest(mode, role_mode);
     }
     if (spec->read_only)
         mode = SANDBOX_READ_ONLY;
@@ -505,6 +507,7 @@ static int make_thread(struct agent_session *s, const struct role *role, const s
         .instructions = s->instructions,
         .cwd = spec->cwd,
         .policy = &s->policy,
+        .desk = &s->desk,
         .owes = spec->owes,
         .output_schema = spec->output_schema,
         .watch_deltas = spec->on_text_delta != NULL,
@@ -573,7 +576,7 @@ struct agent_session *agent_session_open(struct office *office, const struct age
     s->delta_data = spec->delta_data;
     role = role_registry_get(office->options.roles, spec->role, err);
     s->instructions = role == NULL ? NULL : instructions_of(role);
-    if (role == NULL || make_policy(s, role, spec, err) < 0 || make_any_thread(s, role, spec, err) < 0) {
+    if (role == NULL || make_policy(s, role, spec, err) < 0 || session_make_desk(s, role, err) < 0 || make_any_thread(s, role, spec, err) < 0) {
         agent_session_close(s);
         return NULL;
     }

@@ -6,6 +6,7 @@
 #include "base/map.h"
 #include "base/vec.h"
 #include "config/runner_config.h"
+#include "sandbox/approval.h"
 #include "sandbox/policy.h"
 
 struct buf;
@@ -28,6 +29,8 @@ struct office {
     char *state_dir;
     char *replay_url;
     struct vec sessions; /* of struct agent_session *, open ones, borrowed */
+    struct inbox *inbox;          /* office_approvals.c */
+    struct command_rules *rules;
     bool is_paused;
     int default_turn_seconds;
     bool has_told_trust; /* that AGENTS.md files are not followed */
@@ -47,6 +50,7 @@ struct agent_session {
     struct mcp_toolbox *toolbox; /* NULL: its role has no MCP server */
     struct tool_set *tools;
     struct str_list env;
+    struct approval_desk desk;
     char *role;
     char *task;
     char *instructions; /* the role's, and the engine's rule about data */
@@ -69,6 +73,12 @@ char *office_skills(const struct office *office, const struct role *role);
 /* NULL when there are none, or with a warning. */
 struct rollout *office_open_rollout(const struct office *office, const char *id);
 uint64_t office_turn_timeout(const struct office *office, const struct agent_spec *spec);
+
+/* Rules files and the inbox (office_approvals.c). */
+void office_open_inbox(struct office *office);
+void office_close_inbox(struct office *office);
+/* Who decides on the commands of S. */
+int session_make_desk(struct agent_session *s, const struct role *role, struct error *err);
 
 /* Makes s->carried for a ROLE that another program carries (office_carried.c). */
 int office_make_carried(struct agent_session *s, const struct role *role, const struct agent_spec *spec, struct error *err);

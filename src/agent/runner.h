@@ -22,6 +22,7 @@ struct budget;
 struct cassette_recorder;
 struct slots;
 struct sandbox_policy;
+struct inbox;
 struct office;
 struct agent_session;
 
@@ -44,12 +45,17 @@ struct office_options {
     void (*on_limiter)(void *data, const char *provider, unsigned window, const char *reason);
     /* A session has to wait for a slot. */
     void (*on_queued)(void *data, const char *role, const char *task);
+    bool is_attended; /* a person at this terminal can answer approvals */
+    /* An approval that is asked for or answered; RECORD is to be kept under ID. May be NULL. */
+    void (*on_approval)(void *data, const char *id, const json_t *record);
     void *data;
 };
 
 struct office *office_create(const struct office_options *options, struct error *err);
 void office_destroy(struct office *office); /* every session is closed before */
 struct slots *office_slots(struct office *office);
+/* Where approvals of all its threads wait. */
+struct inbox *office_inbox(struct office *office);
 
 /* While paused no thread asks its model again; commands that run go on. */
 void office_pause(struct office *office, bool is_paused);

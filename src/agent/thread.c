@@ -503,6 +503,7 @@ static void start_one(struct thread *t, struct pending_call *p)
         .policy = t->options.policy,
         .env = t->options.env,
         .session = t->session,
+        .desk = t->options.desk,
     };
 
     p->item_id = next_item_id(t);

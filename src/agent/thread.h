@@ -29,6 +29,7 @@
 struct loop;
 struct http_client;
 struct provider;
+struct approval_desk;
 struct budget;
 struct sandbox_policy;
 struct tool_set;
@@ -50,6 +51,7 @@ struct thread_options {
     const char *instructions;   /* the fixed prompt of the role */
     const char *cwd;            /* absolute */
     const struct sandbox_policy *policy; /* borrowed for the thread's life */
+    const struct approval_desk *desk; /* borrowed for the thread's life; NULL: commands run in the sandbox unasked */
     const char *const *env;     /* environment of commands, borrowed for the thread's life */
     const struct tool_set *tools;        /* borrowed for the thread's life */
     const char *owes;           /* tool that must end the thread's work ("submit_review"), or NULL */

@@ -13,6 +13,7 @@
 #include "io/fiber.h"
 #include "model/cassette.h"
 #include "team/run.h"
+#include "ui/approval_prompt.h"
 #include "ui/live_view.h"
 #include "ui/notify.h"
 #include "ui/table.h"
@@ -52,6 +53,8 @@ static const struct option_spec resume_options_table[] = {
 struct output {
     struct live_view *view;
     struct notifier *notifier;
+    struct approval_prompt *prompt;
+    struct loop *loop;
     bool as_json;
     const struct config *config;
     const char *goal; /* what a person typed: goes into the history; NULL: nothing was typed */
@@ -74,6 +77,15 @@ static void on_event(void *data, const json_t *event)
     if (out->view != NULL)
         live_view_event(out->view, event);
     notifier_event(out->notifier, event);
+    approval_prompt_event(out->prompt, event);
+}
+
+static void on_inbox(void *data, struct inbox *inbox)
+{
+    struct output *out = data;
+
+    approval_prompt_destroy(out->prompt);
+    out->prompt = inbox == NULL ? NULL : approval_prompt_create(out->loop, inbox);
 }
 
 /* The goal from the arguments, a file or standard input; NULL with ERR set. */
@@ -194,6 +206,10 @@ static int execute(struct cli_context *ctx, const struct cli_args *args, struct 
     o->directory = ".";
     o->no_merge = cli_flag(args, "no-merge");
     o->on_event = on_event;
+    o->is_attended = !out.as_json && isatty(STDIN_FILENO) != 0 && isatty(STDERR_FILENO) != 0;
+    out.loop = ctx->loop;
+    if (o->is_attended)
+        o->on_inbox = on_inbox;
     o->data = &out;
     out.config = config;
     out.goal = o->replay_path == NULL ? o->goal : NULL;

@@ -21,7 +21,9 @@ extern const struct command command_trust;
 extern const struct command command_plan;
 extern const struct command command_clean;
 extern const struct command command_ci;
+extern const struct command command_approve;
 extern const struct command command_attach;
+extern const struct command command_deny;
 extern const struct command command_pause;
 extern const struct command command_continue;
 extern const struct command command_stop;
@@ -38,6 +40,8 @@ const struct command *const command_table[] = {
     &command_status,
     &command_logs,
     &command_attach,
+    &command_approve,
+    &command_deny,
     &command_pause,
     &command_continue,
     &command_stop,

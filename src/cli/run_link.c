@@ -136,6 +136,9 @@ int run_link_ask(struct run_link *link, const char *method, const char *params, 
     json_t *answer = NULL;
     int rc = jsonrpc_fetch(jsonrpc_stream_rpc(link->stream), method, params, ANSWER_TIMEOUT_MS, &answer, err);
 
+    /* What the run refuses is a mistake of the order. */
+    if (rc < 0 && err->code == ERROR_IO && !link->is_closed)
+        err->code = ERROR_USAGE;
     if (rc == 0 && result != NULL)
         *result = json_incref(answer);
     json_decref(answer);

@@ -102,6 +102,7 @@ static void take_cadre_settings(struct role *role, const struct config *c)
     replace(&role->sandbox_mode, toml_string(t, "sandbox_mode", NULL));
     role->is_sandbox_forced = toml_string(t, "sandbox_mode", NULL) != NULL;
     take_approval(role, toml_get(t, "approval_policy"));
+    role->is_approval_forced = toml_get(t, "approval_policy") != NULL;
     if (names != NULL) {
         role->has_mcp_servers = true;
         str_list_finish(&role->mcp_server_names);

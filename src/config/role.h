@@ -27,6 +27,7 @@ struct role {
     char *sandbox_mode;    /* "read-only", "workspace-write", "danger-full-access" */
     char *approval_policy; /* "untrusted", "on-request", "never", "on-failure", or "granular" */
     struct toml_value *approval_granular; /* the table, when approval_policy is "granular" */
+    bool is_approval_forced; /* the same for approval_policy */
     bool is_sandbox_forced; /* the user's own [roles.<role>] says so: it may be wider than the parent's */
     bool has_mcp_servers;   /* the role says which servers it has; else it has all */
     struct toml_value *mcp_servers;   /* the role's [mcp_servers] table, or NULL: see config/mcp_config.h */

@@ -1,6 +1,7 @@
 /* team/control.c: see control.h. */
 #include "team/control.h"
 
+#include "agent/inbox.h"
 #include "agent/runner.h"
 #include "base/alloc.h"
 #include "base/buf.h"
@@ -146,6 +147,10 @@ int run_control_order(struct run *run, const char *method, const json_t *params,
         return order_pause(run, true);
     if (strcmp(method, "continue") == 0)
         return order_pause(run, false);
+    if (strcmp(method, "answer") == 0)
+        return inbox_answer(office_inbox(run->office), json_get_string(params, "approval", ""),
+                            json_get_bool(params, "allow", false), json_get_bool(params, "for_run", false), "terminal",
+                            json_get_string(params, "reason", NULL), err);
     if (strcmp(method, "say") == 0)
         return order_say(run, params, err);
     if (strcmp(method, "stop") == 0) {
@@ -247,6 +252,16 @@ static void on_call(void *data, struct jsonrpc_call *call, const char *method, c
         append_status(&status, run);
         jsonrpc_reply(call, buf_cstr(&status));
         buf_free(&status);
+        return;
+    }
+    if (strcmp(method, "approvals") == 0) {
+        json_t *list = inbox_list(office_inbox(run->office));
+        struct buf text = BUF_INIT;
+
+        json_append_value(&text, list);
+        jsonrpc_reply(call, buf_cstr(&text));
+        json_decref(list);
+        buf_free(&text);
         return;
     }
     if (strcmp(method, "attach") == 0) {

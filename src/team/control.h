@@ -8,6 +8,8 @@
  *   stop                   as Ctrl-C: ends in a resumable state
  *   retry {task}           a blocked or dropped task may be tried again, its attempts counted anew
  *   drop {task}            the task is given up; what it works on is stopped
+ *   approvals              what waits for a person (agent/inbox.h)
+ *   answer {approval, allow, for_run, reason}
  *   say {thread, text}     a message for a thread, named by the start of its id, by its task or by its role
  *
  * A run that is not alive takes retry and drop from its journal when it is resumed (control_leave_order). */

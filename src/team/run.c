@@ -1,6 +1,7 @@
 /* team/run.c: see run.h. Opens or resumes a run, and goes through its phases. */
 #include "team/run.h"
 
+#include "agent/inbox.h"
 #include "agent/slots.h"
 #include "base/alloc.h"
 #include "base/buf.h"
@@ -131,6 +132,25 @@ static void on_budget_change(void *data, const struct budget *budget)
                              (json_int_t)spent.cost_microusd, "requests", (json_int_t)spent.requests));
 }
 
+static void on_approval(void *data, const char *id, const json_t *record)
+{
+    struct error err = {0};
+
+    if (run_put_json(data, "approval", id, record, &err) < 0)
+        log_warning("approval %s is not kept: %s", id, err.text);
+}
+
+static bool restore_approval(void *data, const char *id, const char *text)
+{
+    struct run *run = data;
+    json_t *record = json_parse(text, strlen(text), "journal", NULL);
+
+    if (record != NULL)
+        inbox_restore(office_inbox(run->office), id, record);
+    json_decref(record);
+    return true;
+}
+
 static int open_office(struct run *run, struct error *err)
 {
     struct budget_limits limits = {
@@ -153,12 +173,18 @@ static int open_office(struct run *run, struct error *err)
     run->budget = budget_create("the run", NULL, &limits);
     budget_on_change(run->budget, on_budget_change, run);
     options.budget = run->budget;
+    options.is_attended = run->options.is_attended;
+    options.on_approval = on_approval;
     options.recorder = run->recorder;
     options.replay_url = run->replay == NULL ? NULL : mock_server_base_url(run->replay);
     options.rollout_dir = rollouts;
     run->office = office_create(&options, err);
     free(rollouts);
-    return run->office == NULL ? -1 : 0;
+    if (run->office == NULL || journal_each(run->journal, "approval", restore_approval, run, err) < 0)
+        return -1;
+    if (run->options.on_inbox != NULL)
+        run->options.on_inbox(run->options.data, office_inbox(run->office));
+    return 0;
 }
 
 /* Where the plan stands: plan.md, unless the repository itself has a file of that name. */
@@ -612,6 +638,8 @@ static void tidy(struct run *run, bool is_over)
 
 static void run_free(struct run *run)
 {
+    if (run->options.on_inbox != NULL)
+        run->options.on_inbox(run->options.data, NULL);
     office_destroy(run->office);
     (void)run_close_cassette(run, NULL);
     budget_destroy(run->budget);

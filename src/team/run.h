@@ -16,6 +16,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+struct inbox;
 struct loop;
 struct config;
 struct role_registry;
@@ -40,6 +41,9 @@ struct run_options {
     int max_minutes;
     /* Each event of docs/events.md, complete. Borrowed for the call. */
     void (*on_event)(void *data, const json_t *event);
+    /* Approvals can be answered here from now on; NULL: no longer. May be NULL. */
+    void (*on_inbox)(void *data, struct inbox *inbox);
+    bool is_attended; /* a person at this terminal can answer */
     void *data;
 };
 

@@ -14,6 +14,8 @@
 #include "io/loop.h"
 #include "io/process.h"
 #include "sandbox/exec_helper.h"
+#include "sandbox/policy.h"
+#include "tool/command_gate.h"
 #include "tool/truncate.h"
 
 #include <stdlib.h>
@@ -197,12 +199,13 @@ static void wait_for(struct exec_session *s, struct tool_call *call, const json_
 
 /* --- Starting ---------------------------------------------------------------------------------------------------- */
 
-static void start_process(struct tool_call *call, const json_t *args, const char *const *argv, bool tty,
+static void start_process(struct tool_call *call, const json_t *args, const char *const *argv, bool outside, bool tty,
                           uint64_t timeout_ms, int64_t yield_ms)
 {
     const char *workdir = json_get_string(args, "workdir", NULL);
     struct tool_session *owner = call->ctx.session;
     struct str_list wrapped = {0};
+    struct sandbox_policy policy = {0};
     struct exec_session *s = NULL;
     struct error err = {0};
     char *cwd = workdir == NULL ? xstrdup(call->ctx.cwd) : path_join(call->ctx.cwd, workdir);
@@ -221,7 +224,10 @@ static void start_process(struct tool_call *call, const json_t *args, const char
         tool_call_fail(call, "%d commands are running already; end one first", MAX_SESSIONS);
         goto out;
     }
-    if (sandbox_wrap(call->ctx.policy, argv, &wrapped, &err) < 0) {
+    sandbox_policy_copy(&policy, call->ctx.policy);
+    if (outside)
+        policy.mode = SANDBOX_DANGER_FULL_ACCESS;
+    if (sandbox_wrap(&policy, argv, &wrapped, &err) < 0) {
         tool_call_fail(call, "%s", err.text);
         goto out;
     }
@@ -239,8 +245,23 @@ static void start_process(struct tool_call *call, const json_t *args, const char
     vec_push(&owner->sessions, s);
     wait_for(s, call, args, yield_ms);
 out:
+    sandbox_policy_finish(&policy);
     str_list_finish(&wrapped);
     free(cwd);
+}
+
+static void start_exec_now(struct tool_call *call, const json_t *args, const char *const *argv, bool outside)
+{
+    start_process(call, args, argv, outside, json_get_bool(args, "tty", false), 0, DEFAULT_YIELD_MS);
+}
+
+static void start_shell_now(struct tool_call *call, const json_t *args, const char *const *argv, bool outside)
+{
+    int64_t timeout_ms = json_get_int(args, "timeout_ms", SHELL_TIMEOUT_MS);
+
+    if (timeout_ms < 1 || timeout_ms > SHELL_TIMEOUT_MS)
+        timeout_ms = SHELL_TIMEOUT_MS;
+    start_process(call, args, argv, outside, false, (uint64_t)timeout_ms, SHELL_TIMEOUT_MS * 2);
 }
 
 static void start_exec(struct tool_call *call, const json_t *args)
@@ -264,7 +285,7 @@ static void start_exec(struct tool_call *call, const json_t *args)
     if (login)
         argv[1] = "-lc";
     argv[2] = cmd;
-    start_process(call, args, argv, json_get_bool(args, "tty", false), 0, DEFAULT_YIELD_MS);
+    command_gate_pass(call, args, argv, cmd, start_exec_now);
 }
 
 static void start_write(struct tool_call *call, const json_t *args)
@@ -293,7 +314,6 @@ static void start_write(struct tool_call *call, const json_t *args)
 static void start_shell(struct tool_call *call, const json_t *args)
 {
     const json_t *command = json_object_get(args, "command");
-    int64_t timeout_ms = json_get_int(args, "timeout_ms", SHELL_TIMEOUT_MS);
     size_t n = json_array_size(command);
     const char **argv;
     char *patch = NULL;
@@ -319,9 +339,12 @@ static void start_shell(struct tool_call *call, const json_t *args)
         apply_patch_run(call, patch);
         free(patch);
     } else {
-        if (timeout_ms < 1 || timeout_ms > SHELL_TIMEOUT_MS)
-            timeout_ms = SHELL_TIMEOUT_MS;
-        start_process(call, args, argv, false, (uint64_t)timeout_ms, SHELL_TIMEOUT_MS * 2);
+        struct buf shown = BUF_INIT;
+
+        for (size_t i = 0; i < n; i++)
+            buf_printf(&shown, "%s%s", i > 0 ? " " : "", argv[i]);
+        command_gate_pass(call, args, argv, buf_cstr(&shown), start_shell_now);
+        buf_free(&shown);
     }
     free(argv);
 }
@@ -334,7 +357,11 @@ const struct tool tool_exec_command = {
         "\"workdir\":{\"type\":\"string\",\"description\":\"Defaults to the working directory\"},"
         "\"shell\":{\"type\":\"string\"},\"login\":{\"type\":\"boolean\"},\"tty\":{\"type\":\"boolean\"},"
         "\"yield_time_ms\":{\"type\":\"integer\",\"description\":\"How long to wait for the end (default 10000)\"},"
-        "\"max_output_tokens\":{\"type\":\"integer\"}},\"required\":[\"cmd\"]}",
+        "\"max_output_tokens\":{\"type\":\"integer\"},"
+        "\"sandbox_permissions\":{\"type\":\"string\",\"enum\":[\"use_default\",\"require_escalated\"],"
+        "\"description\":\"require_escalated asks a person to let it run outside the sandbox\"},"
+        "\"justification\":{\"type\":\"string\",\"description\":\"With require_escalated: why, in one sentence\"},"
+        "\"prefix_rule\":{\"type\":\"array\",\"items\":{\"type\":\"string\"}}},\"required\":[\"cmd\"]}",
     .flags = TOOL_PARALLEL,
     .start = start_exec,
 };

@@ -15,6 +15,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+struct approval_desk;
 struct buf;
 struct loop;
 struct sandbox_policy;
@@ -31,6 +32,7 @@ struct tool_call_context { /* borrowed until the call is done */
     const struct sandbox_policy *policy;
     const char *const *env; /* of commands */
     struct tool_session *session;
+    const struct approval_desk *desk; /* who decides whether a command may run; NULL: all run in the sandbox */
 };
 
 struct tool_change { /* for file_change events */
