@@ -106,10 +106,37 @@ static json_t *todo_item(const char *id, const char *arguments)
     return json_pack("{s:s, s:s, s:o}", "id", id, "type", "todo_list", "items", items);
 }
 
+#define MCP_PREFIX "mcp__"
+
+/* A call to a tool of an MCP server, "mcp__SERVER__TOOL", as codex exec --json shows it. RESULT is NULL at its start. */
+static json_t *mcp_item(const char *id, const char *tool, const char *arguments, const struct tool_result *result)
+{
+    const char *server = tool + strlen(MCP_PREFIX);
+    const char *end = strstr(server, "__");
+    const char *name = end != NULL ? end + 2 : "";
+    size_t server_length = end != NULL ? (size_t)(end - server) : strlen(server);
+    json_t *args = arguments[0] == '\0' ? json_object() : json_parse(arguments, strlen(arguments), "arguments", NULL);
+    json_t *text = result == NULL ? NULL : text_value(result->output, result->output_len);
+    bool failed = result != NULL && result->is_error;
+    json_t *item;
+
+    item = json_pack("{s:s, s:s, s:o, s:o, s:o, s:o, s:o, s:s}", "id", id, "type", "mcp_tool_call", "server",
+                     text_value(server, server_length), "tool", text_value(name, strlen(name)), "arguments",
+                     args == NULL ? json_null() : args, "result",
+                     result != NULL && !failed ? json_pack("{s:[{s:s, s:O}]}", "content", "type", "text", "text", text)
+                                               : json_null(),
+                     "error", failed ? json_pack("{s:O}", "message", text) : json_null(), "status",
+                     result == NULL ? "in_progress" : failed ? "failed" : "completed");
+    json_decref(text);
+    return item;
+}
+
 json_t *event_tool_started(const char *id, const char *tool, const char *arguments)
 {
     if (strcmp(tool, "update_plan") == 0)
         return item_event("item.started", todo_item(id, arguments));
+    if (str_starts_with(tool, MCP_PREFIX))
+        return item_event("item.started", mcp_item(id, tool, arguments, NULL));
     if (is_command(tool))
         return item_event("item.started",
                           json_pack("{s:s, s:s, s:o, s:s, s:n, s:s}", "id", id, "type", "command_execution", "command",
@@ -138,6 +165,8 @@ json_t *event_tool_completed(const char *id, const char *tool, const char *argum
 {
     if (strcmp(tool, "update_plan") == 0)
         return item_event("item.completed", todo_item(id, arguments));
+    if (str_starts_with(tool, MCP_PREFIX))
+        return item_event("item.completed", mcp_item(id, tool, arguments, result));
     if (result->change_count > 0 || strcmp(tool, "apply_patch") == 0)
         return item_event("item.completed", change_item(id, result));
     if (is_command(tool))

@@ -66,18 +66,24 @@ static void print_role(struct doctor *d, const struct role *role)
         role->model != NULL ? role->model : config_string(d->config, "agents.default_subagent_model");
     struct mcp_config_list servers = {0};
     struct error err = {0};
-    size_t count = 0;
+    struct str_list ids = {0};
+    char *shown;
 
     if (model == NULL)
         model = config_string(d->config, "model");
     if (mcp_config_for_role(&servers, d->config, role, &err) < 0)
         doctor_fail(d, EXIT_USAGE, NULL, "%s", err.text);
-    count = servers.len;
+    /* Another program that carries the role has its own. */
+    for (size_t i = 0; i < servers.len && strcmp(role->runner, "native") == 0; i++)
+        str_list_add(&ids, servers.items[i].id);
+    shown = ids.len > 0 ? str_list_join(&ids, ",") : xstrdup("-");
     mcp_config_list_finish(&servers);
-    printf("  ok    %-18s %-22s %-8s %-18s %-11s %-8s %zu  %s\n", role->name, model,
+    str_list_finish(&ids);
+    printf("  ok    %-18s %-22s %-8s %-18s %-11s %-8s %-8s %s\n", role->name, model,
            role->reasoning_effort != NULL ? role->reasoning_effort : "-", effective_mode(d->config, role),
-           role->approval_policy != NULL ? role->approval_policy : "-", role->runner, count,
+           role->approval_policy != NULL ? role->approval_policy : "-", role->runner, shown,
            role->file != NULL ? role->file : "(built-in)");
+    free(shown);
     if (strcmp(role->runner, "native") == 0)
         add_model(d, model);
 }
@@ -88,8 +94,8 @@ void doctor_check_roles(struct doctor *d)
 
     add_model(d, config_string(d->config, "model"));
     (void)role_registry_check(d->roles, &problems);
-    printf("        %-18s %-22s %-8s %-18s %-11s %-8s mcp  file\n", "role", "model", "effort", "sandbox",
-           "approval", "runner");
+    printf("        %-18s %-22s %-8s %-18s %-11s %-8s %-8s file\n", "role", "model", "effort", "sandbox",
+           "approval", "runner", "mcp");
     for (size_t i = 0; i < role_registry_count(d->roles); i++) {
         const char *name = role_registry_at(d->roles, i).name;
         const struct role *role = role_registry_get(d->roles, name, NULL);
@@ -122,18 +128,45 @@ bool doctor_has_program(const char *name)
     return found;
 }
 
-static void check_server(struct doctor *d, const struct mcp_config *server)
+/* ROLE: whose file alone declares it, or NULL. */
+static void check_server(struct doctor *d, const struct mcp_config *server, const struct role *role)
 {
+    const char *of = role != NULL ? " of role " : "";
+    const char *name = role != NULL ? role->name : "";
+
     if (server->command != NULL && !doctor_has_program(server->command))
-        doctor_warn(d, "install it, or set enabled = false", "MCP server %s: there is no program \"%s\"",
-                    server->id, server->command);
+        doctor_warn(d, "install it, or set enabled = false", "MCP server %s%s%s: there is no program \"%s\"",
+                    server->id, of, name, server->command);
     else
-        doctor_ok("MCP server %s: %s (started on first use)", server->id,
+        doctor_ok("MCP server %s%s%s: %s (started on first use)", server->id, of, name,
                   server->command != NULL ? server->command : server->url);
     for (size_t i = 0; i < server->env_vars.len; i++)
         if (getenv(server->env_vars.items[i]) == NULL)
-            doctor_warn(d, "export it before cadre starts", "MCP server %s: %s is not set", server->id,
+            doctor_warn(d, "export it before cadre starts", "MCP server %s%s%s: %s is not set", server->id, of, name,
                         server->env_vars.items[i]);
+    if (server->bearer_token_env_var != NULL && getenv(server->bearer_token_env_var) == NULL)
+        doctor_warn(d, "export it before cadre starts", "MCP server %s%s%s: %s is not set", server->id, of, name,
+                    server->bearer_token_env_var);
+}
+
+static void check_servers_of_role(struct doctor *d, const struct role *role)
+{
+    const struct toml_value *shared = config_table(d->config, "mcp_servers");
+    struct mcp_config_list servers = {0};
+
+    for (size_t i = 0; i < role->mcp_server_names.len && role->has_mcp_servers; i++) {
+        const char *name = role->mcp_server_names.items[i];
+
+        if (toml_get(shared, name) == NULL && toml_get(role->mcp_servers, name) == NULL)
+            doctor_warn(d, "declare it in config.toml, or take it out of the role's mcp_servers",
+                        "role %s: there is no MCP server \"%s\"", role->name, name);
+    }
+    if (role->mcp_servers == NULL || mcp_config_for_role(&servers, d->config, role, NULL) < 0)
+        return;
+    for (size_t i = 0; i < servers.len; i++)
+        if (toml_get(shared, servers.items[i].id) == NULL)
+            check_server(d, &servers.items[i], role);
+    mcp_config_list_finish(&servers);
 }
 
 void doctor_check_programs(struct doctor *d)
@@ -144,6 +177,12 @@ void doctor_check_programs(struct doctor *d)
     if (mcp_config_for_role(&servers, d->config, NULL, &err) < 0)
         doctor_fail(d, EXIT_USAGE, NULL, "%s", err.text);
     for (size_t i = 0; i < servers.len; i++)
-        check_server(d, &servers.items[i]);
+        check_server(d, &servers.items[i], NULL);
     mcp_config_list_finish(&servers);
+    for (size_t i = 0; i < role_registry_count(d->roles); i++) {
+        const struct role *role = role_registry_get(d->roles, role_registry_at(d->roles, i).name, NULL);
+
+        if (role != NULL)
+            check_servers_of_role(d, role);
+    }
 }

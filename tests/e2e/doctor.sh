@@ -76,6 +76,19 @@ mcp_server() {
 }
 ok an_mcp_server_without_its_program_is_a_warning mcp_server
 
+role_servers() {
+    { cat "$SCRATCH/good.toml"; printf '[mcp_servers.docs]\ncommand = "sh"\n[agents.builder]\ndescription = "builds"\nconfig_file = "builder.toml"\n'; } >"$CODEX_HOME/config.toml"
+    printf 'developer_instructions = "Build."\n[mcp_servers.docs]\n[mcp_servers.own]\ncommand = "no-such-own-server"\n' >"$CODEX_HOME/builder.toml"
+    printf '[roles.reviewer]\nmcp_servers = ["dcos"]\n' >"$CODEX_HOME/cadre.toml"
+    "$CADRE" doctor >"$SCRATCH/out" 2>&1
+    rm "$CODEX_HOME/cadre.toml" "$CODEX_HOME/builder.toml"
+    grep -E '^  ok    builder .* docs,own ' "$SCRATCH/out" && grep -E '^  ok    reviewer .* native +- ' "$SCRATCH/out" &&
+        grep -E '^  ok    implementer .* docs ' "$SCRATCH/out" &&
+        has "$SCRATCH/out" 'MCP server own of role builder: there is no program "no-such-own-server"' &&
+        has "$SCRATCH/out" 'role reviewer: there is no MCP server "dcos"'
+}
+ok roles_are_shown_with_their_mcp_servers role_servers
+
 cp "$SCRATCH/good.toml" "$CODEX_HOME/config.toml"
 no_key() { (unset MOCK_KEY; doctor 4) && has "$SCRATCH/out" "MOCK_KEY"; }
 ok a_missing_key_is_named no_key
