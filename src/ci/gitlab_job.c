@@ -11,7 +11,7 @@
 #include <string.h>
 #include <strings.h>
 
-#define MAX_LEGS   200
+#define MAX_LEGS 200
 
 /* --------------------------------------------------------------------------------------------- variables */
 
@@ -261,6 +261,22 @@ static const char *image_name(const struct yaml_node *image)
     return name != NULL && *name != '\0' ? name : NULL;
 }
 
+/* With the job's variables put in. */
+static const char *expanded_image(struct gitlab_reader *r, const char *image, const json_t *raw)
+{
+    json_t *variables;
+    char *expanded, *copy;
+
+    if (image == NULL || strchr(image, '$') == NULL)
+        return image;
+    variables = gitlab_resolve_variables(raw);
+    expanded = gitlab_expand(image, variables, NULL);
+    copy = arena_strdup(&r->w->arena, *expanded != '\0' ? expanded : image);
+    free(expanded);
+    json_decref(variables);
+    return copy;
+}
+
 /* Why this machine does not run it, or NULL. */
 static const char *obstacle(struct gitlab_reader *r, const struct gitlab_job *j)
 {
@@ -385,7 +401,7 @@ int gitlab_job_build(struct gitlab_reader *r, struct gitlab_job *j, struct error
     job->when = j->outcome.when == GITLAB_ON_FAILURE ? WORKFLOW_ON_FAILURE
                 : j->outcome.when == GITLAB_ALWAYS   ? WORKFLOW_ALWAYS
                                                      : WORKFLOW_ON_SUCCESS;
-    job->image = image_name(yaml_get(j->node, "image"));
+    job->image = expanded_image(r, image_name(yaml_get(j->node, "image")), raw);
     if (job->image != NULL)
         job->note = arena_printf(arena, "written for the image %s; it runs on this machine", job->image);
     else if (j->outcome.when == GITLAB_DELAYED)
