@@ -32,8 +32,10 @@ struct acp_client {
 
 struct acp_client *acp_client_create(const struct acp_client_options *options, struct error *err)
 {
-    struct acp_updates_options update_options = {
-        .emit = options->emit, .next_item = options->next_item, .on_delta = options->on_delta, .data = options->data};
+    struct acp_updates_options update_options = {.emit = options->emit,
+                                                 .next_item = options->next_item,
+                                                 .on_delta = options->on_delta,
+                                                 .data = options->data};
     struct safe_root *root = safe_root_open(options->policy->cwd, err);
     struct acp_client *c;
 
@@ -129,7 +131,8 @@ static void read_file(struct acp_client *c, struct jsonrpc_call *call, const jso
     if (error_is_set(&err)) {
         jsonrpc_reply_error(call, JSONRPC_INVALID_PARAMS, err.text);
     } else {
-        cut_lines(&text, json_get_int(params, "line", 1), json_get_int(params, "limit", (json_int_t)MAX_FILE_BYTES));
+        cut_lines(&text, json_get_int(params, "line", 1),
+                  json_get_int(params, "limit", (json_int_t)MAX_FILE_BYTES));
         result = acp_read_result(buf_cstr(&text), text.len);
         jsonrpc_reply(call, result);
         free(result);
@@ -151,7 +154,8 @@ static void write_file(struct acp_client *c, struct jsonrpc_call *call, const js
     else if (!json_is_string(content) || json_string_length(content) > MAX_FILE_BYTES)
         error_set(&err, ERROR_LIMIT, "`content` is a text of at most %zu bytes", MAX_FILE_BYTES);
     else if (safe_root_make_parents(c->root, path, &err) == 0)
-        (void)safe_root_write_file(c->root, path, json_string_value(content), json_string_length(content), &err);
+        (void)safe_root_write_file(c->root, path, json_string_value(content), json_string_length(content),
+                                   &err);
     if (error_is_set(&err))
         jsonrpc_reply_error(call, JSONRPC_INVALID_PARAMS, err.text);
     else
@@ -174,7 +178,8 @@ static void look_at_path(const struct acp_client *c, const json_t *holder, struc
     free(relative);
 }
 
-static void record_approval(struct acp_client *c, const struct acp_permission *permission, bool allowed, const char *reason)
+static void record_approval(struct acp_client *c, const struct acp_permission *permission, bool allowed,
+                            const char *reason)
 {
     char *id = xasprintf("acp-%u", ++c->approvals);
 
@@ -183,8 +188,8 @@ static void record_approval(struct acp_client *c, const struct acp_permission *p
                               bounded_text(permission->title, strlen(permission->title)), "reason",
                               bounded_text(permission->kind, strlen(permission->kind))));
     c->options.emit(c->options.data,
-                    json_pack("{s:s, s:s, s:s, s:s, s:s}", "type", "approval.resolved", "approval", id, "decision",
-                              allowed ? "allow" : "deny", "by", "policy", "reason", reason));
+                    json_pack("{s:s, s:s, s:s, s:s, s:s}", "type", "approval.resolved", "approval", id,
+                              "decision", allowed ? "allow" : "deny", "by", "policy", "reason", reason));
     free(id);
 }
 
@@ -203,9 +208,9 @@ static void ask_permission(struct acp_client *c, struct jsonrpc_call *call, cons
     size_t i;
     json_t *each;
 
-    json_array_foreach(json_object_get(tool, "locations"), i, each)
+    json_array_foreach (json_object_get(tool, "locations"), i, each)
         look_at_path(c, each, &permission);
-    json_array_foreach(json_object_get(tool, "content"), i, each)
+    json_array_foreach (json_object_get(tool, "content"), i, each)
         look_at_path(c, each, &permission);
     acp_updates_tool(c->updates, tool);
     allowed = c->options.decide(c->options.data, &permission, &reason);

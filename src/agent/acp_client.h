@@ -25,9 +25,9 @@ struct sandbox_policy;
 /* What an agent wants to do. Strings are borrowed and not NULL. */
 struct acp_permission {
     const char *title;
-    const char *kind;        /* "edit", "execute", ... or "other" */
-    bool has_paths;          /* it names files */
-    bool is_inside;          /* and all are inside the worktree */
+    const char *kind; /* "edit", "execute", ... or "other" */
+    bool has_paths;   /* it names files */
+    bool is_inside;   /* and all are inside the worktree */
 };
 
 struct acp_client_options {

@@ -26,7 +26,8 @@ static json_t *stdio_server(const struct mcp_config *server)
         add_pair(env, server->env[i].name, server->env[i].value);
     for (size_t i = 0; i < server->env_vars.len; i++)
         add_pair(env, server->env_vars.items[i], getenv(server->env_vars.items[i]));
-    return json_pack("{s:s, s:s, s:o, s:o}", "name", server->id, "command", server->command, "args", args, "env", env);
+    return json_pack("{s:s, s:s, s:o, s:o}", "name", server->id, "command", server->command, "args", args,
+                     "env", env);
 }
 
 static json_t *http_server(const struct mcp_config *server)
@@ -44,7 +45,8 @@ static json_t *http_server(const struct mcp_config *server)
         add_pair(headers, "Authorization", value);
         free(value);
     }
-    return json_pack("{s:s, s:s, s:s, s:o}", "type", "http", "name", server->id, "url", server->url, "headers", headers);
+    return json_pack("{s:s, s:s, s:s, s:o}", "type", "http", "name", server->id, "url", server->url,
+                     "headers", headers);
 }
 
 int acp_mcp_servers(json_t **out, const struct config *c, const struct role *role, struct error *err)
@@ -69,7 +71,7 @@ json_t *acp_mcp_supported(const json_t *servers, const json_t *agent_capabilitie
     size_t i;
     json_t *server;
 
-    json_array_foreach(servers, i, server) {
+    json_array_foreach (servers, i, server) {
         const char *type = json_get_string(server, "type", NULL);
 
         if (type == NULL || json_get_bool(transports, type, false))

@@ -163,7 +163,8 @@ static void put_exit(struct json_writer *w, int exit_code, int signal)
         jw_null(w);
 }
 
-char *acp_terminal_output_result(const char *text, size_t n, bool truncated, bool has_ended, int exit_code, int signal)
+char *acp_terminal_output_result(const char *text, size_t n, bool truncated, bool has_ended, int exit_code,
+                                 int signal)
 {
     struct buf b = BUF_INIT;
     struct json_writer w;
@@ -193,12 +194,13 @@ char *acp_terminal_exit_result(int exit_code, int signal)
 
 const char *acp_pick_option(const json_t *options, bool allow)
 {
-    const char *const kinds[] = {allow ? "allow_once" : "reject_once", allow ? "allow_always" : "reject_always"};
+    const char *const kinds[] = {allow ? "allow_once" : "reject_once",
+                                 allow ? "allow_always" : "reject_always"};
     size_t i;
     json_t *option;
 
     for (size_t k = 0; k < 2; k++)
-        json_array_foreach(options, i, option)
+        json_array_foreach (options, i, option)
             if (strcmp(json_get_string(option, "kind", ""), kinds[k]) == 0)
                 return json_get_string(option, "optionId", NULL);
     return NULL;

@@ -24,7 +24,8 @@ char *acp_permission_result(const char *option_id); /* NULL: cancelled */
 char *acp_read_result(const char *text, size_t n);
 char *acp_terminal_created_result(const char *terminal);
 /* HAS_ENDED: with the exit status; SIGNAL 0: by EXIT_CODE. */
-char *acp_terminal_output_result(const char *text, size_t n, bool truncated, bool has_ended, int exit_code, int signal);
+char *acp_terminal_output_result(const char *text, size_t n, bool truncated, bool has_ended, int exit_code,
+                                 int signal);
 char *acp_terminal_exit_result(int exit_code, int signal);
 
 /* The id of the option that allows (once, else always) or rejects (once, else always); NULL when none is offered. */

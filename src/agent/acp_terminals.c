@@ -41,7 +41,8 @@ struct acp_terminals {
     unsigned next_id;
 };
 
-struct acp_terminals *acp_terminals_create(struct loop *loop, const struct sandbox_policy *policy, const char *const *env)
+struct acp_terminals *acp_terminals_create(struct loop *loop, const struct sandbox_policy *policy,
+                                           const char *const *env)
 {
     struct acp_terminals *all = xcalloc(1, sizeof *all);
 
@@ -123,7 +124,7 @@ static bool build_argv(const json_t *params, struct str_list *argv)
         str_list_add(argv, "-c");
     }
     str_list_add(argv, command);
-    json_array_foreach(args, i, arg) {
+    json_array_foreach (args, i, arg) {
         if (!json_is_string(arg))
             return false;
         str_list_add(argv, json_string_value(arg));
@@ -141,7 +142,7 @@ static bool build_env(const struct acp_terminals *all, const json_t *params, str
         str_list_add(env, all->env[k]);
     if (json_array_size(variables) > MAX_VARIABLES)
         return false;
-    json_array_foreach(variables, i, variable) {
+    json_array_foreach (variables, i, variable) {
         const char *name = json_get_string(variable, "name", "");
         const char *value = json_get_string(variable, "value", NULL);
         size_t n = strlen(name);
@@ -240,9 +241,11 @@ static void release(struct acp_terminals *all, struct terminal *t)
     terminal_free(t);
 }
 
-bool acp_terminals_call(struct acp_terminals *all, struct jsonrpc_call *call, const char *method, const json_t *params)
+bool acp_terminals_call(struct acp_terminals *all, struct jsonrpc_call *call, const char *method,
+                        const json_t *params)
 {
-    static const char *const methods[] = {"terminal/output", "terminal/wait_for_exit", "terminal/kill", "terminal/release"};
+    static const char *const methods[] = {"terminal/output", "terminal/wait_for_exit", "terminal/kill",
+                                          "terminal/release"};
     const char *id = json_get_string(params, "terminalId", "");
     struct terminal *t = NULL;
     size_t which = 0;

@@ -14,7 +14,8 @@ struct loop;
 struct sandbox_policy;
 
 /* POLICY and ENV are borrowed. */
-struct acp_terminals *acp_terminals_create(struct loop *loop, const struct sandbox_policy *policy, const char *const *env);
+struct acp_terminals *acp_terminals_create(struct loop *loop, const struct sandbox_policy *policy,
+                                           const char *const *env);
 /* Kills what runs. Calls that wait are forgotten: end the connection first. NULL is fine. */
 void acp_terminals_destroy(struct acp_terminals *terminals);
 

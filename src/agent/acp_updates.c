@@ -39,8 +39,8 @@ struct acp_updates {
     struct usage reported, sizes, prompt;
     bool has_reported, has_prompt;
     json_int_t last_size;
-    double cost_usd;      /* of the session, as last reported */
-    double cost_before;   /* when the turn began */
+    double cost_usd;    /* of the session, as last reported */
+    double cost_before; /* when the turn began */
 };
 
 struct acp_updates *acp_updates_create(const struct acp_updates_options *options)
@@ -147,15 +147,19 @@ static json_t *item_of(const struct open_call *call, const char *status)
     bool has_ended = strcmp(status, "in_progress") != 0;
 
     if (is_kind(call, "execute"))
-        return json_pack("{s:s, s:o, s:o, s:o, s:s}", "type", "command_execution", "command", text_of(call->title),
-                         "aggregated_output", bounded_text(buf_cstr(&call->output), call->output.len), "exit_code",
-                         has_ended && call->exit_code >= 0 ? json_integer(call->exit_code) : json_null(), "status", status);
+        return json_pack("{s:s, s:o, s:o, s:o, s:s}", "type", "command_execution", "command",
+                         text_of(call->title), "aggregated_output",
+                         bounded_text(buf_cstr(&call->output), call->output.len), "exit_code",
+                         has_ended && call->exit_code >= 0 ? json_integer(call->exit_code) : json_null(),
+                         "status", status);
     if (changes_files(call))
-        return json_pack("{s:s, s:O, s:s}", "type", "file_change", "changes", call->changes, "status", status);
+        return json_pack("{s:s, s:O, s:s}", "type", "file_change", "changes", call->changes, "status",
+                         status);
     if (!has_ended)
-        return json_pack("{s:s, s:o, s:s}", "type", "tool_call", "tool", text_of(call->title), "status", status);
-    return json_pack("{s:s, s:o, s:s, s:o}", "type", "tool_call", "tool", text_of(call->title), "status", status, "output",
-                     bounded_text(buf_cstr(&call->output), call->output.len));
+        return json_pack("{s:s, s:o, s:s}", "type", "tool_call", "tool", text_of(call->title), "status",
+                         status);
+    return json_pack("{s:s, s:o, s:s, s:o}", "type", "tool_call", "tool", text_of(call->title), "status",
+                     status, "output", bounded_text(buf_cstr(&call->output), call->output.len));
 }
 
 static void complete(struct acp_updates *u, struct open_call *call, const char *status)
@@ -173,7 +177,7 @@ static void add_change(struct open_call *call, const char *path)
 
     if (str_is_empty(path) || json_array_size(call->changes) >= 256)
         return;
-    json_array_foreach(call->changes, i, change)
+    json_array_foreach (call->changes, i, change)
         if (strcmp(json_get_string(change, "path", ""), path) == 0)
             return;
     json_array_append_new(call->changes, json_pack("{s:o, s:s}", "path", text_of(path), "kind", kind));
@@ -212,7 +216,7 @@ static void take_details(struct open_call *call, const json_t *update)
     }
     if (json_is_array(content))
         buf_clear(&call->output); /* each update replaces the collection */
-    json_array_foreach(content, i, each) {
+    json_array_foreach (content, i, each) {
         const char *type = json_get_string(each, "type", "");
 
         if (strcmp(type, "content") == 0)
@@ -222,7 +226,7 @@ static void take_details(struct open_call *call, const json_t *update)
     }
     for (size_t k = 0; k < sizeof outputs / sizeof outputs[0] && call->output.len == 0; k++)
         add_output(call, json_get_string(output, outputs[k], ""));
-    json_array_foreach(json_object_get(update, "locations"), i, each)
+    json_array_foreach (json_object_get(update, "locations"), i, each)
         if (changes_files(call))
             add_change(call, json_get_string(each, "path", NULL));
     call->exit_code = json_get_int(output, "exit_code", json_get_int(output, "exitCode", call->exit_code));
@@ -282,12 +286,12 @@ static void take_plan(struct acp_updates *u, const json_t *update)
     size_t i;
     json_t *entry;
 
-    json_array_foreach(json_object_get(update, "entries"), i, entry) {
+    json_array_foreach (json_object_get(update, "entries"), i, entry) {
         if (i >= 256)
             break;
-        json_array_append_new(items, json_pack("{s:o, s:b}", "text", text_of(json_get_string(entry, "content", "")),
-                                               "completed",
-                                               strcmp(json_get_string(entry, "status", ""), "completed") == 0));
+        json_array_append_new(
+            items, json_pack("{s:o, s:b}", "text", text_of(json_get_string(entry, "content", "")),
+                             "completed", strcmp(json_get_string(entry, "status", ""), "completed") == 0));
     }
     json_decref(u->plan);
     u->plan = items;
@@ -372,8 +376,9 @@ struct usage acp_updates_usage(const struct acp_updates *u)
 bool acp_updates_take(struct acp_updates *u, const json_t *update)
 {
     /* Known, and of no consequence to a run. */
-    static const char *const silent[] = {"user_message_chunk",  "available_commands_update", "current_mode_update",
-                                         "config_option_update", "session_info_update",      "subagent_update",
+    static const char *const silent[] = {"user_message_chunk",  "available_commands_update",
+                                         "current_mode_update", "config_option_update",
+                                         "session_info_update", "subagent_update",
                                          "compaction_update",   "compaction_summary_chunk"};
     const char *kind = json_get_string(update, "sessionUpdate", "");
 
@@ -399,7 +404,8 @@ bool acp_updates_take(struct acp_updates *u, const json_t *update)
     if (strcmp(kind, "notice") == 0) {
         flush_text(u);
         emit(u, "item.completed", u->options.next_item(u->options.data),
-             json_pack("{s:s, s:o}", "type", "error", "message", text_of(json_get_string(update, "title", ""))));
+             json_pack("{s:s, s:o}", "type", "error", "message",
+                       text_of(json_get_string(update, "title", ""))));
         return true;
     }
     for (size_t i = 0; i < sizeof silent / sizeof silent[0]; i++)

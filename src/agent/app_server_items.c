@@ -32,7 +32,7 @@ static json_t *reasoning(const json_t *item)
     json_t *part;
     json_t *made = NULL;
 
-    json_array_foreach(json_object_get(item, "summary"), i, part)
+    json_array_foreach (json_object_get(item, "summary"), i, part)
         if (json_is_string(part) && i < MAX_ENTRIES)
             buf_printf(&b, "%s%s", b.len > 0 ? "\n\n" : "", json_string_value(part));
     if (b.len > 0)
@@ -45,8 +45,9 @@ static json_t *command(const json_t *item)
 {
     const json_t *code = json_object_get(item, "exitCode");
 
-    return json_pack("{s:s, s:o, s:o, s:o, s:s}", "type", "command_execution", "command", text_of(item, "command"),
-                     "aggregated_output", text_of(item, "aggregatedOutput"), "exit_code",
+    return json_pack("{s:s, s:o, s:o, s:o, s:s}", "type", "command_execution", "command",
+                     text_of(item, "command"), "aggregated_output", text_of(item, "aggregatedOutput"),
+                     "exit_code",
                      json_is_integer(code) ? json_integer(json_integer_value(code)) : json_null(), "status",
                      status_of(item));
 }
@@ -57,7 +58,7 @@ static json_t *file_change(const json_t *item)
     size_t i;
     json_t *change;
 
-    json_array_foreach(json_object_get(item, "changes"), i, change) {
+    json_array_foreach (json_object_get(item, "changes"), i, change) {
         const char *kind = json_get_string(json_object_get(change, "kind"), "type", "update");
 
         if (i >= MAX_ENTRIES)
@@ -70,7 +71,8 @@ static json_t *file_change(const json_t *item)
 
 static json_t *tool_call(const json_t *item, const char *type)
 {
-    json_t *made = json_pack("{s:s, s:o, s:s}", "type", type, "tool", text_of(item, "tool"), "status", status_of(item));
+    json_t *made =
+        json_pack("{s:s, s:o, s:s}", "type", type, "tool", text_of(item, "tool"), "status", status_of(item));
 
     if (json_get_string(item, "server", NULL) != NULL)
         json_object_set_new(made, "server", text_of(item, "server"));
@@ -106,11 +108,12 @@ json_t *app_server_todo_list(const json_t *plan)
     size_t i;
     json_t *step;
 
-    json_array_foreach(plan, i, step) {
+    json_array_foreach (plan, i, step) {
         if (i >= MAX_ENTRIES)
             break;
-        json_array_append_new(items, json_pack("{s:o, s:b}", "text", text_of(step, "step"), "completed",
-                                               strcmp(json_get_string(step, "status", ""), "completed") == 0));
+        json_array_append_new(items,
+                              json_pack("{s:o, s:b}", "text", text_of(step, "step"), "completed",
+                                        strcmp(json_get_string(step, "status", ""), "completed") == 0));
     }
     return json_pack("{s:s, s:o}", "type", "todo_list", "items", items);
 }

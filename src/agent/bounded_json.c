@@ -43,7 +43,7 @@ static json_t *copy(const json_t *value, unsigned depth)
         return json_null();
     if (json_is_array(value)) {
         made = json_array();
-        json_array_foreach(value, i, member) {
+        json_array_foreach (value, i, member) {
             if (i >= MAX_MEMBERS)
                 break;
             json_array_append_new(made, copy(member, depth + 1));
@@ -51,7 +51,7 @@ static json_t *copy(const json_t *value, unsigned depth)
         return made;
     }
     made = json_object();
-    json_object_foreach((json_t *)value, key, member) {
+    json_object_foreach ((json_t *)value, key, member) {
         if (json_object_size(made) >= MAX_MEMBERS)
             break;
         if (strlen(key) <= MAX_KEY_BYTES)

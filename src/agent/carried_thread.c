@@ -33,7 +33,7 @@ struct carried_thread {
     void *state; /* the carrier's; NULL before the first turn */
     struct program_box box;
     bool has_box;
-    bool has_context; /* it was sent */
+    bool has_context;            /* it was sent */
     struct redact_stream deltas; /* of the message that comes in */
     struct usage usage;
     unsigned next_item;
@@ -191,7 +191,8 @@ static void start_timers(struct carried_thread *t)
     if (t->options.turn_timeout_ms > 0)
         t->deadline = timer_start(t->options.loop, t->options.turn_timeout_ms, on_deadline, t);
     if (t->options.runner->idle_timeout_seconds > 0)
-        t->idle = timer_start(t->options.loop, (uint64_t)t->options.runner->idle_timeout_seconds * 1000, on_idle, t);
+        t->idle = timer_start(t->options.loop, (uint64_t)t->options.runner->idle_timeout_seconds * 1000,
+                              on_idle, t);
 }
 
 static void stop_timers(struct carried_thread *t)
@@ -208,15 +209,17 @@ void carried_spent(struct carried_thread *t, const struct usage *usage)
 
     if (budget_tokens_left(t->options.budget) >= usage->input_tokens + usage->output_tokens)
         return;
-    error_set(&err, ERROR_LIMIT, "the run's token budget was used up within a turn of %s", t->options.runner->name);
+    error_set(&err, ERROR_LIMIT, "the run's token budget was used up within a turn of %s",
+              t->options.runner->name);
     err.os_errno = EDQUOT; /* model_error_is_budget() */
     carried_stop(t, &err);
 }
 
 /* --- Life ---------------------------------------------------------------------------------------------------------- */
 
-static const struct carrier *const carriers[] = {
-    [RUNNER_CODEX] = &carrier_codex, [RUNNER_CODEX_APP_SERVER] = &carrier_app_server, [RUNNER_ACP] = &carrier_acp};
+static const struct carrier *const carriers[] = {[RUNNER_CODEX] = &carrier_codex,
+                                                 [RUNNER_CODEX_APP_SERVER] = &carrier_app_server,
+                                                 [RUNNER_ACP] = &carrier_acp};
 
 struct carried_thread *carried_thread_create(const struct carried_options *options)
 {
@@ -238,8 +241,8 @@ struct carried_thread *carried_thread_create(const struct carried_options *optio
         str_list_copy(&t->extra_env, options->extra_env);
     t->options.extra_env = &t->extra_env;
     t->carrier = carriers[options->runner->protocol];
-    report(t, json_pack("{s:s, s:s, s:s, s:s, s:s}", "type", "thread.started", "thread_id", t->id, "role", t->role,
-                        "model", t->model == NULL ? "" : t->model, "runner", options->runner->name));
+    report(t, json_pack("{s:s, s:s, s:s, s:s, s:s}", "type", "thread.started", "thread_id", t->id, "role",
+                        t->role, "model", t->model == NULL ? "" : t->model, "runner", options->runner->name));
     return t;
 }
 
@@ -292,7 +295,8 @@ static int set_up(struct carried_thread *t, struct error *err)
         return 0;
     if (!t->has_box) {
         kind = program_box_choose(t->options.runner, t->options.can_nest, &why);
-        if (program_box_init(&t->box, t->options.runner, kind, t->dir, t->options.policy, &t->extra_env, err) < 0)
+        if (program_box_init(&t->box, t->options.runner, kind, t->dir, t->options.policy, &t->extra_env,
+                             err) < 0)
             return -1;
         t->has_box = true;
     }
@@ -326,12 +330,14 @@ static void count(struct carried_thread *t, struct usage *usage)
 
     if (usage->requests == 0 && usage->input_tokens + usage->output_tokens > 0)
         usage->requests = 1;
-    if (usage->cost_microusd == 0 && t->price_model != NULL && price_lookup(t->options.prices, t->price_model, &price))
+    if (usage->cost_microusd == 0 && t->price_model != NULL &&
+        price_lookup(t->options.prices, t->price_model, &price))
         usage->cost_microusd = price_cost_microusd(&price, usage);
     usage_add(&t->usage, usage);
 }
 
-static int one_turn(struct carried_thread *t, const char *prompt, struct carrier_turn *turn, struct error *err)
+static int one_turn(struct carried_thread *t, const char *prompt, struct carrier_turn *turn,
+                    struct error *err)
 {
     struct budget_reservation reservation = {0};
     int rc;
@@ -350,8 +356,9 @@ static int one_turn(struct carried_thread *t, const char *prompt, struct carrier
     count(t, &turn->usage);
     budget_settle(&reservation, &turn->usage);
     if (t->turn_events > MAX_TURN_EVENTS)
-        report(t, json_pack("{s:s, s:s}", "type", "error", "message",
-                            "the program sent more events than are kept; the rest of the turn's was dropped"));
+        report(t,
+               json_pack("{s:s, s:s}", "type", "error", "message",
+                         "the program sent more events than are kept; the rest of the turn's was dropped"));
     report(t, rc == 0 ? event_turn_completed(&t->usage)
                       : json_pack("{s:s, s:{s:s}}", "type", "turn.failed", "error", "message", err->text));
     if (t->options.rollout != NULL)
@@ -392,7 +399,8 @@ static int take_answer(struct carried_thread *t, struct agent_answer *answer, st
     return 0;
 }
 
-int carried_thread_ask(struct carried_thread *t, const char *text, struct agent_answer *answer, struct error *err)
+int carried_thread_ask(struct carried_thread *t, const char *text, struct agent_answer *answer,
+                       struct error *err)
 {
     char *prompt = first_prompt(t, text);
     int rc = -1;
@@ -403,7 +411,8 @@ int carried_thread_ask(struct carried_thread *t, const char *text, struct agent_
         struct buf again = BUF_INIT;
         bool is_taken;
 
-        json_t *said = json_pack("{s:s, s:o}", "type", "user.message", "text", bounded_text(prompt, strlen(prompt)));
+        json_t *said =
+            json_pack("{s:s, s:o}", "type", "user.message", "text", bounded_text(prompt, strlen(prompt)));
 
         record(t, said);
         json_decref(said);

@@ -12,7 +12,7 @@ struct carrier_turn {
 };
 
 struct carrier {
-    const char *name; /* in events */
+    const char *name;        /* in events */
     bool takes_instructions; /* by a way of its own; else they stand before the first prompt */
     /* The program itself starts with the first ask: the worktree may not be there before. */
     void *(*open)(struct carried_thread *thread, struct error *err);

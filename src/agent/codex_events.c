@@ -12,8 +12,9 @@
 
 #define MAX_NOTICES 200 /* of a turn; more are not reported */
 
-static const char *const item_types[] = {"agent_message",    "reasoning",  "command_execution", "file_change", "mcp_tool_call",
-                                         "collab_tool_call", "web_search", "todo_list",         "error"};
+static const char *const item_types[] = {"agent_message", "reasoning",     "command_execution",
+                                         "file_change",   "mcp_tool_call", "collab_tool_call",
+                                         "web_search",    "todo_list",     "error"};
 
 void codex_events_init(struct codex_events *e, void (*emit)(void *data, json_t *event),
                        unsigned (*next_item)(void *data), void *data)
@@ -90,7 +91,8 @@ static enum codex_progress take_notice(struct codex_events *e, const char *messa
     if (!e->is_failed)
         replace(&e->failure, message);
     if (++e->notices <= MAX_NOTICES)
-        e->emit(e->data, json_pack("{s:s, s:o}", "type", "error", "message", bounded_text(message, strlen(message))));
+        e->emit(e->data,
+                json_pack("{s:s, s:o}", "type", "error", "message", bounded_text(message, strlen(message))));
     return CODEX_WAITING;
 }
 
@@ -98,8 +100,9 @@ static enum codex_progress take(struct codex_events *e, const json_t *event)
 {
     const char *type = json_get_string(event, "type", "");
 
-    if (str_starts_with(type, "item.") && (strcmp(type, "item.started") == 0 || strcmp(type, "item.updated") == 0 ||
-                                           strcmp(type, "item.completed") == 0))
+    if (str_starts_with(type, "item.") &&
+        (strcmp(type, "item.started") == 0 || strcmp(type, "item.updated") == 0 ||
+         strcmp(type, "item.completed") == 0))
         return take_item(e, type, json_object_get(event, "item"));
     if (strcmp(type, "error") == 0)
         return take_notice(e, json_get_string(event, "message", "(no message)"));
@@ -138,8 +141,9 @@ enum codex_progress codex_events_line(struct codex_events *e, const char *line, 
 
 int codex_failure(struct error *err, const char *name, const char *text)
 {
-    static const char *const auth[] = {"401", "403 Forbidden", "Unauthorized", "not logged in", "Missing environment variable",
-                                       "refresh token", "log in again"};
+    static const char *const auth[] = {
+        "401",           "403 Forbidden", "Unauthorized", "not logged in", "Missing environment variable",
+        "refresh token", "log in again"};
     static const char *const limit[] = {"context window", "context_length", "maximum context"};
     enum error_code code = ERROR_MODEL;
 

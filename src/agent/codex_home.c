@@ -24,8 +24,8 @@ static int bring_files(struct program_box *box, const char *home, struct error *
         char *to;
         char *real;
 
-        if (!is_sign_in && strcmp(names.items[i], "config.toml") != 0 && strcmp(names.items[i], "agents") != 0 &&
-            !str_ends_with(names.items[i], ".config.toml"))
+        if (!is_sign_in && strcmp(names.items[i], "config.toml") != 0 &&
+            strcmp(names.items[i], "agents") != 0 && !str_ends_with(names.items[i], ".config.toml"))
             continue;
         from = path_join(user, names.items[i]);
         to = path_join(home, names.items[i]);
@@ -105,7 +105,8 @@ void codex_home_add_settings(struct carried_thread *thread, struct str_list *arg
     if (!str_is_empty(o->instructions))
         codex_home_add_setting(argv, "developer_instructions", o->instructions);
     codex_home_add_setting(argv, "approval_policy", "never");
-    add_raw_setting(argv, "project_doc_max_bytes=0"); /* AGENTS.md comes with the prompt, as for every thread */
+    add_raw_setting(argv,
+                    "project_doc_max_bytes=0"); /* AGENTS.md comes with the prompt, as for every thread */
     add_raw_setting(argv, "sandbox_workspace_write.exclude_slash_tmp=true");
     add_raw_setting(argv, o->policy->network_access ? "sandbox_workspace_write.network_access=true"
                                                     : "sandbox_workspace_write.network_access=false");

@@ -16,12 +16,15 @@ static void append_form(struct buf *b, const char *owes)
 {
     const char *schema = submission_schema(owes);
 
-    buf_printf(b, "one JSON object and nothing else, by this JSON schema:\n\n%s\n", schema == NULL ? "{}" : schema);
+    buf_printf(b, "one JSON object and nothing else, by this JSON schema:\n\n%s\n",
+               schema == NULL ? "{}" : schema);
 }
 
 void final_answer_describe(struct buf *b, const char *owes)
 {
-    buf_printf(b, "You have no tool `%s`. Where you are told to call it, end your work with a last message in its place: ",
+    buf_printf(b,
+               "You have no tool `%s`. Where you are told to call it, end your work with a last message in "
+               "its place: ",
                owes);
     append_form(b, owes);
 }
@@ -41,11 +44,11 @@ static void drop_nulls(json_t *value)
     size_t i;
 
     if (json_is_array(value)) {
-        json_array_foreach(value, i, member)
+        json_array_foreach (value, i, member)
             drop_nulls(member);
         return;
     }
-    json_object_foreach_safe(value, next, key, member) {
+    json_object_foreach_safe (value, next, key, member) {
         if (json_is_null(member))
             json_object_del(value, key);
         else

@@ -22,8 +22,9 @@ static void on_carried_event(void *data, const json_t *event)
 {
     struct agent_session *s = data;
 
-    session_report_event(s, s->carried == NULL ? json_get_string(event, "thread_id", NULL) : carried_thread_id(s->carried),
-                 event);
+    session_report_event(
+        s, s->carried == NULL ? json_get_string(event, "thread_id", NULL) : carried_thread_id(s->carried),
+        event);
 }
 
 static void on_carried_delta(void *data, const char *text, size_t n)
@@ -80,7 +81,8 @@ static bool can_nest(struct office *office)
     return office->can_nest > 0;
 }
 
-int office_make_carried(struct agent_session *s, const struct role *role, const struct agent_spec *spec, struct error *err)
+int office_make_carried(struct agent_session *s, const struct role *role, const struct agent_spec *spec,
+                        struct error *err)
 {
     struct office *office = s->office;
     const struct config *c = office->options.config;

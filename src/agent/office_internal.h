@@ -33,17 +33,17 @@ struct office {
     struct command_rules *rules;
     bool is_paused;
     int default_turn_seconds;
-    bool has_told_trust; /* that AGENTS.md files are not followed */
+    bool has_told_trust;    /* that AGENTS.md files are not followed */
     int can_nest;           /* sandbox_can_nest(), -1 until it was asked */
     bool has_runner_folder; /* "<run>/runners" was cleared */
 };
 
 struct agent_session {
     struct office *office;
-    struct thread *thread;          /* NULL when another program carries it */
+    struct thread *thread; /* NULL when another program carries it */
     struct carried_thread *carried;
-    struct runner_config runner;    /* of the carried thread */
-    struct str_list docs_for;       /* the context is made when the worktree is there: with the first question */
+    struct runner_config runner; /* of the carried thread */
+    struct str_list docs_for;    /* the context is made when the worktree is there: with the first question */
     bool has_context;
     char *skills;
     struct sandbox_policy policy;
@@ -81,7 +81,8 @@ void office_close_inbox(struct office *office);
 int session_make_desk(struct agent_session *s, const struct role *role, struct error *err);
 
 /* Makes s->carried for a ROLE that another program carries (office_carried.c). */
-int office_make_carried(struct agent_session *s, const struct role *role, const struct agent_spec *spec, struct error *err);
+int office_make_carried(struct agent_session *s, const struct role *role, const struct agent_spec *spec,
+                        struct error *err);
 void office_finish_carried(struct agent_session *s);
 
 #endif

@@ -13,9 +13,9 @@
 #include <unistd.h>
 
 /* What every program needs to find its way; everything else is the user's to name. */
-static const char *const passed_on[] = {"PATH",    "LANG",   "LANGUAGE", "LC_ALL",        "LC_CTYPE",     "TZ",
-                                        "TERM",    "USER",   "LOGNAME",  "SHELL",         "SSL_CERT_FILE", "SSL_CERT_DIR",
-                                        "NODE_EXTRA_CA_CERTS"};
+static const char *const passed_on[] = {
+    "PATH",    "LANG",  "LANGUAGE",      "LC_ALL",       "LC_CTYPE",           "TZ", "TERM", "USER",
+    "LOGNAME", "SHELL", "SSL_CERT_FILE", "SSL_CERT_DIR", "NODE_EXTRA_CA_CERTS"};
 
 enum runner_box program_box_choose(const struct runner_config *rc, bool can_nest, const char **why)
 {
@@ -36,7 +36,8 @@ enum runner_box program_box_choose(const struct runner_config *rc, bool can_nest
         *why = "its own nested in ours: the tightest";
         return RUNNER_BOX_BOTH;
     }
-    *why = "ours: its own cannot be nested here (user namespaces and Landlock ABI 6 are needed), so its commands "
+    *why = "ours: its own cannot be nested here (user namespaces and Landlock ABI 6 are needed), so its "
+           "commands "
            "have network";
     return RUNNER_BOX_CADRE;
 }
@@ -86,7 +87,8 @@ static void build_env(struct program_box *box, const struct runner_config *rc, c
     free(tmp);
 }
 
-static void make_policy(struct program_box *box, const struct runner_config *rc, const struct sandbox_policy *work)
+static void make_policy(struct program_box *box, const struct runner_config *rc,
+                        const struct sandbox_policy *work)
 {
     bool full = work->mode == SANDBOX_DANGER_FULL_ACCESS || box->kind == RUNNER_BOX_OWN;
 
@@ -130,15 +132,17 @@ static int bring_home_files(struct program_box *box, const struct runner_config 
         char *path = xasprintf("~/%s", rc->home_files.items[i]);
         char *from = path_expand_home(path);
 
-        result = program_box_bring(box, from, rc->home_files.items[i], str_list_has(&rc->writable_roots, from), err);
+        result = program_box_bring(box, from, rc->home_files.items[i],
+                                   str_list_has(&rc->writable_roots, from), err);
         free(from);
         free(path);
     }
     return result;
 }
 
-int program_box_init(struct program_box *box, const struct runner_config *rc, enum runner_box kind, const char *dir,
-                     const struct sandbox_policy *work, const struct str_list *extra_env, struct error *err)
+int program_box_init(struct program_box *box, const struct runner_config *rc, enum runner_box kind,
+                     const char *dir, const struct sandbox_policy *work, const struct str_list *extra_env,
+                     struct error *err)
 {
     char *tmp = path_join(dir, "tmp");
     int result = -1;
@@ -162,7 +166,8 @@ void program_box_allow_write(struct program_box *box, const char *path)
     str_list_add(&box->policy.writable_roots, path);
 }
 
-int program_box_wrap(const struct program_box *box, const struct str_list *argv, struct str_list *out, struct error *err)
+int program_box_wrap(const struct program_box *box, const struct str_list *argv, struct str_list *out,
+                     struct error *err)
 {
     return sandbox_wrap(&box->policy, (const char *const *)argv->items, out, err);
 }

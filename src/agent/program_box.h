@@ -28,17 +28,20 @@ enum runner_box program_box_choose(const struct runner_config *rc, bool can_nest
 
 /* Makes DIR (which must not exist) and what is in it. WORK is the policy of the role's commands: its cwd is the worktree,
  * writable unless its mode is read-only. EXTRA_ENV ("K=V", may be NULL) beats the runner's own. */
-int program_box_init(struct program_box *box, const struct runner_config *rc, enum runner_box kind, const char *dir,
-                     const struct sandbox_policy *work, const struct str_list *extra_env, struct error *err);
+int program_box_init(struct program_box *box, const struct runner_config *rc, enum runner_box kind,
+                     const char *dir, const struct sandbox_policy *work, const struct str_list *extra_env,
+                     struct error *err);
 void program_box_set_env(struct program_box *box, const char *name, const char *value);
 void program_box_allow_write(struct program_box *box, const char *path);
 
 /* Brings FROM to home-relative or absolute TO, making the folders above: a file is copied (a program that saves its
  * settings writes the copy), a folder is linked, and so is a file with LINK. What is not there is skipped. */
-int program_box_bring(struct program_box *box, const char *from, const char *to, bool link, struct error *err);
+int program_box_bring(struct program_box *box, const char *from, const char *to, bool link,
+                      struct error *err);
 
 /* Appends the argv that runs ARGV in the box. */
-int program_box_wrap(const struct program_box *box, const struct str_list *argv, struct str_list *out, struct error *err);
+int program_box_wrap(const struct program_box *box, const struct str_list *argv, struct str_list *out,
+                     struct error *err);
 
 /* Removes the folder. */
 void program_box_finish(struct program_box *box);

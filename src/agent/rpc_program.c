@@ -87,9 +87,13 @@ static void on_output(void *data, int fd, const char *bytes, size_t n)
 
 static const char *last_line(struct buf *text)
 {
-    char *all = str_trim(text->data == NULL ? (char[]){""} : text->data);
-    char *line = strrchr(all, '\n');
+    char *all;
+    char *line;
 
+    if (text->data == NULL)
+        return "";
+    all = str_trim(text->data);
+    line = strrchr(all, '\n');
     return line == NULL ? all : line + 1;
 }
 
@@ -109,7 +113,8 @@ static void on_exit_of_program(void *data, const struct process_exit *exit)
         else if (exit->signal != 0)
             error_set(&p->why_ended, ERROR_IO, "%s was killed by signal %d", name_of(p), exit->signal);
         else
-            error_set(&p->why_ended, code, "%s ended with exit code %d: %s", name_of(p), exit->exit_code, text);
+            error_set(&p->why_ended, code, "%s ended with exit code %d: %s", name_of(p), exit->exit_code,
+                      text);
     }
     jsonrpc_end(p->rpc, &p->why_ended);
     carried_stop(p->thread, &p->why_ended);
@@ -146,14 +151,16 @@ static void forget_answer(struct rpc_program *p)
 /* What many agents say only in the `data` of an error. */
 static void add_details(struct error *err, const json_t *data)
 {
-    const char *text = json_is_string(data) ? json_string_value(data)
-                                            : json_get_string(data, "message", json_get_string(data, "details", NULL));
+    const char *text = json_is_string(data)
+                           ? json_string_value(data)
+                           : json_get_string(data, "message", json_get_string(data, "details", NULL));
 
     if (text != NULL)
         error_hint(err, "%.500s", text);
 }
 
-int rpc_program_ask(struct rpc_program *p, const char *method, char *params, uint64_t timeout_ms, struct error *err)
+int rpc_program_ask(struct rpc_program *p, const char *method, char *params, uint64_t timeout_ms,
+                    struct error *err)
 {
     int rc = 0;
 

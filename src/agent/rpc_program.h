@@ -29,7 +29,8 @@ bool rpc_program_is_ready(const struct rpc_program *p);
 
 /* Sends METHOD and waits. PARAMS (JSON text) is taken. 0 with rpc_program_result() set; -1 with ERR, and with
  * rpc_program_refusal() when the program said no. TIMEOUT_MS 0: none. */
-int rpc_program_ask(struct rpc_program *p, const char *method, char *params, uint64_t timeout_ms, struct error *err);
+int rpc_program_ask(struct rpc_program *p, const char *method, char *params, uint64_t timeout_ms,
+                    struct error *err);
 const json_t *rpc_program_result(const struct rpc_program *p);  /* NULL: none */
 const json_t *rpc_program_refusal(const struct rpc_program *p); /* its error object, or NULL */
 

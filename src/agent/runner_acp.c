@@ -43,7 +43,8 @@ static bool decide(void *data, const struct acp_permission *p, const char **reas
     static const char *const harmless[] = {"read", "search", "think"};
     struct acp *a = data;
     const struct sandbox_policy *policy = carried_options(a->thread)->policy;
-    bool changes = strcmp(p->kind, "edit") == 0 || strcmp(p->kind, "delete") == 0 || strcmp(p->kind, "move") == 0;
+    bool changes =
+        strcmp(p->kind, "edit") == 0 || strcmp(p->kind, "delete") == 0 || strcmp(p->kind, "move") == 0;
 
     for (size_t i = 0; i < sizeof harmless / sizeof harmless[0]; i++) {
         if (strcmp(harmless[i], p->kind) == 0) {
@@ -119,7 +120,7 @@ static const char *auth_method(const struct acp *a, const json_t *methods)
 
     if (wanted != NULL)
         return wanted;
-    json_array_foreach(methods, i, method)
+    json_array_foreach (methods, i, method)
         if (strcmp(json_get_string(method, "type", "agent"), "terminal") != 0)
             return json_get_string(method, "id", NULL);
     return NULL;
@@ -133,17 +134,20 @@ static int authenticate(struct acp *a, const json_t *methods, struct error *err)
     json_t *method;
     int rc;
 
-    if (id != NULL && rpc_program_ask(a->program, "authenticate", acp_authenticate_params(id), HANDSHAKE_TIMEOUT_MS, err) == 0)
+    if (id != NULL && rpc_program_ask(a->program, "authenticate", acp_authenticate_params(id),
+                                      HANDSHAKE_TIMEOUT_MS, err) == 0)
         return 0;
     if (id != NULL && rpc_program_refusal(a->program) == NULL)
         return -1; /* it ended, or the turn was stopped */
-    json_array_foreach(methods, i, method)
+    json_array_foreach (methods, i, method)
         if (i < 10)
             buf_printf(&offered, "%s%.60s", i == 0 ? "" : ", ", json_get_string(method, "id", "?"));
     rc = error_set(err, ERROR_AUTH, "%s cannot authenticate%s%s%s", name_of(a), id == NULL ? "" : " by ",
                    id == NULL ? "" : id, rpc_program_refusal(a->program) == NULL ? "" : ": it says no");
-    error_hint(err, "sign in with the program itself and link its file by [runner.%s] home_files, or name its key in env_vars "
-                    "and set auth_method (it offers: %s)",
+    error_hint(err,
+               "sign in with the program itself and link its file by [runner.%s] home_files, or name its key "
+               "in env_vars "
+               "and set auth_method (it offers: %s)",
                carried_options(a->thread)->runner->name, buf_cstr(&offered));
     buf_free(&offered);
     return rc;
@@ -152,16 +156,21 @@ static int authenticate(struct acp *a, const json_t *methods, struct error *err)
 static int new_session(struct acp *a, const json_t *methods, struct error *err)
 {
     const struct carried_options *o = carried_options(a->thread);
-    int rc = rpc_program_ask(a->program, "session/new", acp_new_session_params(o->policy->cwd, a->servers), HANDSHAKE_TIMEOUT_MS, err);
+    int rc = rpc_program_ask(a->program, "session/new", acp_new_session_params(o->policy->cwd, a->servers),
+                             HANDSHAKE_TIMEOUT_MS, err);
 
-    if (rc < 0 && rpc_program_refusal(a->program) != NULL && json_get_int(rpc_program_refusal(a->program), "code", 0) == ACP_AUTH_REQUIRED) {
+    if (rc < 0 && rpc_program_refusal(a->program) != NULL &&
+        json_get_int(rpc_program_refusal(a->program), "code", 0) == ACP_AUTH_REQUIRED) {
         if (authenticate(a, methods, err) < 0)
             return -1;
-        rc = rpc_program_ask(a->program, "session/new", acp_new_session_params(o->policy->cwd, a->servers), HANDSHAKE_TIMEOUT_MS, err);
+        rc = rpc_program_ask(a->program, "session/new", acp_new_session_params(o->policy->cwd, a->servers),
+                             HANDSHAKE_TIMEOUT_MS, err);
     }
     if (rc < 0) {
         if (rpc_program_refusal(a->program) != NULL)
-            err->code = json_get_int(rpc_program_refusal(a->program), "code", 0) == ACP_AUTH_REQUIRED ? ERROR_AUTH : ERROR_CONFIG;
+            err->code = json_get_int(rpc_program_refusal(a->program), "code", 0) == ACP_AUTH_REQUIRED
+                            ? ERROR_AUTH
+                            : ERROR_CONFIG;
         return -1;
     }
     if (json_get_string(rpc_program_result(a->program), "sessionId", NULL) == NULL)
@@ -181,14 +190,17 @@ static int set_up_session(struct acp *a, struct error *err)
     json_t *option;
     int rc = 0;
 
-    json_array_foreach(json_object_get(session, "configOptions"), i, option)
+    json_array_foreach (json_object_get(session, "configOptions"), i, option)
         if (strcmp(json_get_string(option, "category", ""), "model") == 0)
             model_option = json_get_string(option, "id", NULL);
     if (o->runner->session_mode != NULL)
-        rc = rpc_program_ask(a->program, "session/set_mode", acp_set_mode_params(a->session, o->runner->session_mode), HANDSHAKE_TIMEOUT_MS, err);
+        rc = rpc_program_ask(a->program, "session/set_mode",
+                             acp_set_mode_params(a->session, o->runner->session_mode), HANDSHAKE_TIMEOUT_MS,
+                             err);
     if (rc == 0 && o->runner->model != NULL && model_option != NULL)
-        rc = rpc_program_ask(a->program, "session/set_config_option", acp_set_option_params(a->session, model_option, o->runner->model),
-                 HANDSHAKE_TIMEOUT_MS, err);
+        rc = rpc_program_ask(a->program, "session/set_config_option",
+                             acp_set_option_params(a->session, model_option, o->runner->model),
+                             HANDSHAKE_TIMEOUT_MS, err);
     else if (rc == 0 && o->runner->model != NULL)
         carried_emit(a->thread, json_pack("{s:s, s:s}", "type", "error", "message",
                                           "the agent offers no choice of a model: runner.model is not used"));
@@ -205,13 +217,15 @@ static int shake_hands(struct acp *a, struct error *err)
     json_int_t version;
     int rc = -1;
 
-    if (rpc_program_ask(a->program, "initialize", acp_initialize_params(o->policy->mode != SANDBOX_READ_ONLY), HANDSHAKE_TIMEOUT_MS, err) < 0)
+    if (rpc_program_ask(a->program, "initialize", acp_initialize_params(o->policy->mode != SANDBOX_READ_ONLY),
+                        HANDSHAKE_TIMEOUT_MS, err) < 0)
         return -1;
     version = json_get_int(rpc_program_result(a->program), "protocolVersion", 0);
     if (version != ACP_PROTOCOL_VERSION)
-        return error_set(err, ERROR_CONFIG, "%s speaks version %lld of ACP, not %d", name_of(a), (long long)version,
-                         ACP_PROTOCOL_VERSION);
-    a->servers = acp_mcp_supported(o->mcp_servers, json_object_get(rpc_program_result(a->program), "agentCapabilities"));
+        return error_set(err, ERROR_CONFIG, "%s speaks version %lld of ACP, not %d", name_of(a),
+                         (long long)version, ACP_PROTOCOL_VERSION);
+    a->servers = acp_mcp_supported(o->mcp_servers,
+                                   json_object_get(rpc_program_result(a->program), "agentCapabilities"));
     methods = json_incref(json_object_get(rpc_program_result(a->program), "authMethods"));
     if (o->runner->auth_method != NULL && authenticate(a, methods, err) < 0)
         goto out;
@@ -235,7 +249,8 @@ static int judge(const struct acp *a, struct error *err)
         return error_set(err, ERROR_LIMIT, "%s stopped its turn: %s", name_of(a), reason);
     if (strcmp(reason, "refusal") == 0)
         return error_set(err, ERROR_DENIED, "%s refuses the task", name_of(a));
-    return error_set(err, ERROR_IO, "%s ended its turn for no reason that ACP knows: \"%.60s\"", name_of(a), reason);
+    return error_set(err, ERROR_IO, "%s ended its turn for no reason that ACP knows: \"%.60s\"", name_of(a),
+                     reason);
 }
 
 static bool is_over(void *data)
@@ -279,7 +294,9 @@ static int acp_ask(void *state, const char *prompt, struct carrier_turn *turn, s
     if (rc < 0 && rpc_program_refusal(a->program) == NULL)
         cancel(a);
     else if (rc < 0)
-        err->code = json_get_int(rpc_program_refusal(a->program), "code", 0) == ACP_AUTH_REQUIRED ? ERROR_AUTH : ERROR_MODEL;
+        err->code = json_get_int(rpc_program_refusal(a->program), "code", 0) == ACP_AUTH_REQUIRED
+                        ? ERROR_AUTH
+                        : ERROR_MODEL;
     if (rc == 0)
         rc = judge(a, err);
     acp_updates_prompt_usage(updates, json_object_get(rpc_program_result(a->program), "usage"));

@@ -96,7 +96,8 @@ static void take_item(struct app_server *a, const json_t *params, bool is_comple
         return;
     if (strcmp(type, "agentMessage") == 0)
         replace(&a->last_message, json_get_string(item, "text", ""));
-    emit_item(a, is_completed ? "item.completed" : "item.started", number_of(a, json_get_string(item, "id", "")), ours);
+    emit_item(a, is_completed ? "item.completed" : "item.started",
+              number_of(a, json_get_string(item, "id", "")), ours);
 }
 
 static void take_plan(struct app_server *a, const json_t *params)
@@ -129,7 +130,8 @@ static void take_usage(struct app_server *a, const json_t *params)
     struct usage now = app_server_usage(total);
     struct usage spent;
 
-    if (!json_is_object(total) || now.input_tokens < a->before.input_tokens || now.output_tokens < a->before.output_tokens)
+    if (!json_is_object(total) || now.input_tokens < a->before.input_tokens ||
+        now.output_tokens < a->before.output_tokens)
         return;
     a->total = now;
     a->requests++;
@@ -140,7 +142,8 @@ static void take_usage(struct app_server *a, const json_t *params)
 static void take_notice(struct app_server *a, const char *message)
 {
     if (++a->notices <= MAX_NOTICES)
-        carried_emit(a->thread, json_pack("{s:s, s:o}", "type", "error", "message", bounded_text(message, strlen(message))));
+        carried_emit(a->thread, json_pack("{s:s, s:o}", "type", "error", "message",
+                                          bounded_text(message, strlen(message))));
 }
 
 static void take_end(struct app_server *a, const json_t *turn)
@@ -174,7 +177,8 @@ static void on_notification(void *data, const char *method, const json_t *params
     if (strcmp(method, "item/started") == 0 || strcmp(method, "item/completed") == 0)
         take_item(a, params, strcmp(method, "item/completed") == 0);
     else if (strcmp(method, "item/agentMessage/delta") == 0)
-        carried_text_delta(a->thread, json_get_string(params, "delta", ""), strlen(json_get_string(params, "delta", "")));
+        carried_text_delta(a->thread, json_get_string(params, "delta", ""),
+                           strlen(json_get_string(params, "delta", "")));
     else if (strcmp(method, "turn/plan/updated") == 0)
         take_plan(a, params);
     else if (strcmp(method, "thread/tokenUsage/updated") == 0)
@@ -188,16 +192,18 @@ static void on_call(void *data, struct jsonrpc_call *call, const char *method, c
 {
     struct app_server *a = data;
 
-    if (strcmp(method, "item/commandExecution/requestApproval") != 0 && strcmp(method, "item/fileChange/requestApproval") != 0) {
+    if (strcmp(method, "item/commandExecution/requestApproval") != 0 &&
+        strcmp(method, "item/fileChange/requestApproval") != 0) {
         jsonrpc_reply_error(call, JSONRPC_METHOD_NOT_FOUND, "Method not found");
         return;
     }
-    carried_emit(a->thread, json_pack("{s:s, s:s, s:o, s:s}", "type", "approval.requested", "approval", "codex", "command",
+    carried_emit(a->thread, json_pack("{s:s, s:s, s:o, s:s}", "type", "approval.requested", "approval",
+                                      "codex", "command",
                                       bounded_text(json_get_string(params, "command", method),
                                                    strlen(json_get_string(params, "command", method))),
                                       "reason", "asked by Codex"));
-    carried_emit(a->thread, json_pack("{s:s, s:s, s:s, s:s}", "type", "approval.resolved", "approval", "codex", "decision",
-                                      "deny", "by", "policy"));
+    carried_emit(a->thread, json_pack("{s:s, s:s, s:s, s:s}", "type", "approval.resolved", "approval",
+                                      "codex", "decision", "deny", "by", "policy"));
     jsonrpc_reply(call, "{\"decision\":\"decline\"}");
 }
 
@@ -228,15 +234,15 @@ static int start(struct app_server *a, struct error *err)
 static int shake_hands(struct app_server *a, struct error *err)
 {
     const struct carried_options *o = carried_options(a->thread);
-    json_t *params = json_pack("{s:{s:s, s:s, s:s}}", "clientInfo", "name", "cadre", "title", "cadre", "version",
-                               CADRE_VERSION);
+    json_t *params = json_pack("{s:{s:s, s:s, s:s}}", "clientInfo", "name", "cadre", "title", "cadre",
+                               "version", CADRE_VERSION);
     const char *id;
 
     if (rpc_program_ask(a->program, "initialize", dump(params), HANDSHAKE_TIMEOUT_MS, err) < 0)
         return -1;
     jsonrpc_notify(rpc_program_rpc(a->program), "initialized", NULL);
-    params = json_pack("{s:s, s:s, s:s, s:s*}", "cwd", o->policy->cwd, "sandbox", codex_home_sandbox_mode(a->thread),
-                       "approvalPolicy", "never", "model", o->model);
+    params = json_pack("{s:s, s:s, s:s, s:s*}", "cwd", o->policy->cwd, "sandbox",
+                       codex_home_sandbox_mode(a->thread), "approvalPolicy", "never", "model", o->model);
     if (rpc_program_ask(a->program, "thread/start", dump(params), HANDSHAKE_TIMEOUT_MS, err) < 0)
         return -1;
     id = json_get_string(json_object_get(rpc_program_result(a->program), "thread"), "id", NULL);
@@ -250,8 +256,8 @@ static char *turn_params(const struct app_server *a, const char *prompt)
 {
     const struct carried_options *o = carried_options(a->thread);
     const char *schema = o->output_schema != NULL ? o->output_schema : submission_schema(o->owes);
-    json_t *params = json_pack("{s:s, s:[{s:s, s:o}]}", "threadId", a->codex_thread, "input", "type", "text", "text",
-                               json_stringn_nocheck(prompt, strlen(prompt)));
+    json_t *params = json_pack("{s:s, s:[{s:s, s:o}]}", "threadId", a->codex_thread, "input", "type", "text",
+                               "text", json_stringn_nocheck(prompt, strlen(prompt)));
     json_t *parsed = schema == NULL ? NULL : json_parse(schema, strlen(schema), "schema", NULL);
 
     if (parsed != NULL)
@@ -303,7 +309,8 @@ static int run_turn(struct app_server *a, const char *prompt, struct error *err)
     int rc = rpc_program_ask(a->program, "turn/start", turn_params(a, prompt), HANDSHAKE_TIMEOUT_MS, err);
 
     if (rc < 0 && rpc_program_refusal(a->program) != NULL)
-        return codex_failure(err, name_of(a), json_get_string(rpc_program_refusal(a->program), "message", err->text));
+        return codex_failure(err, name_of(a),
+                             json_get_string(rpc_program_refusal(a->program), "message", err->text));
     if (rc == 0) {
         const char *id = json_get_string(json_object_get(rpc_program_result(a->program), "turn"), "id", NULL);
 

@@ -86,8 +86,15 @@ static void codex_close(void *state)
 static void build_argv(const struct codex *c, struct str_list *argv)
 {
     const struct carried_options *o = carried_options(c->thread);
-    const char *const fixed[] = {"exec", "--json", "--skip-git-repo-check", "-C", o->policy->cwd, "-s", codex_home_sandbox_mode(c->thread),
-                                 "-o",   c->message_file};
+    const char *const fixed[] = {"exec",
+                                 "--json",
+                                 "--skip-git-repo-check",
+                                 "-C",
+                                 o->policy->cwd,
+                                 "-s",
+                                 codex_home_sandbox_mode(c->thread),
+                                 "-o",
+                                 c->message_file};
 
     str_list_copy(argv, &o->runner->argv);
     for (size_t i = 0; i < sizeof fixed / sizeof fixed[0]; i++)
@@ -211,9 +218,13 @@ static void stop(struct codex *c)
 
 static const char *last_line(struct buf *text)
 {
-    char *all = str_trim(text->data == NULL ? (char[]){""} : text->data);
-    char *line = strrchr(all, '\n');
+    char *all;
+    char *line;
 
+    if (text->data == NULL)
+        return "";
+    all = str_trim(text->data);
+    line = strrchr(all, '\n');
     return line == NULL ? all : line + 1;
 }
 
@@ -234,8 +245,10 @@ static int judge(struct codex *c, struct error *err)
         return error_set(err, ERROR_CONFIG, "%s does not start (exit code %d): %s", name, c->exit.exit_code,
                          last_line(&c->last_stderr));
     if (c->exit.signal != 0)
-        return error_set(err, ERROR_IO, "%s was killed by signal %d in the midst of a turn", name, c->exit.signal);
-    return error_set(err, ERROR_IO, "%s ended (exit code %d) without ending its turn: %s", name, c->exit.exit_code,
+        return error_set(err, ERROR_IO, "%s was killed by signal %d in the midst of a turn", name,
+                         c->exit.signal);
+    return error_set(err, ERROR_IO, "%s ended (exit code %d) without ending its turn: %s", name,
+                     c->exit.exit_code,
                      c->events.failure != NULL ? c->events.failure : last_line(&c->last_stderr));
 }
 
@@ -260,7 +273,8 @@ static char *take_message(struct codex *c)
 {
     struct buf text = BUF_INIT;
 
-    if (file_is_regular(c->message_file) && file_read(c->message_file, &text, MAX_MESSAGE_BYTES, NULL) == 0 && text.len > 0)
+    if (file_is_regular(c->message_file) && file_read(c->message_file, &text, MAX_MESSAGE_BYTES, NULL) == 0 &&
+        text.len > 0)
         return buf_take(&text);
     buf_free(&text);
     return xstrdup(c->events.last_message);

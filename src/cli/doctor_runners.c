@@ -27,10 +27,12 @@ static char *version_of(struct loop *loop, const char *program)
 
     if (process_run(loop, &options, &result, NULL) == 0 && result.exit.exit_code == 0) {
         struct buf *said = result.out.len > 0 ? &result.out : &result.err;
-        char *text = str_trim(said->data == NULL ? (char[]){""} : said->data);
-        size_t n = strcspn(text, "\n");
 
-        utf8_append_printable(&line, text, utf8_floor(text, n, VERSION_MAX_BYTES), false);
+        if (said->len > 0) {
+            char *text = str_trim(said->data);
+
+            utf8_append_printable(&line, text, utf8_floor(text, strcspn(text, "\n"), VERSION_MAX_BYTES), false);
+        }
     }
     process_result_finish(&result);
     return buf_take(&line);
@@ -45,7 +47,8 @@ static void check_box(struct doctor *d, const struct runner_config *rc, bool can
         doctor_fail(d, 2, "set box = \"cadre\", or allow unprivileged user namespaces (and Linux 6.12)",
                     "runner %s: box \"both\" cannot be had here", rc->name);
     else if (kind == RUNNER_BOX_OWN)
-        doctor_warn(d, "set box = \"auto\"", "runner %s: box \"own\": the program itself is not shut in", rc->name);
+        doctor_warn(d, "set box = \"auto\"", "runner %s: box \"own\": the program itself is not shut in",
+                    rc->name);
     else
         doctor_ok("runner %s: box \"%s\": %s", rc->name, runner_box_name(kind), why);
 }
@@ -54,7 +57,8 @@ static void check_variables(struct doctor *d, const struct runner_config *rc)
 {
     for (size_t i = 0; i < rc->env_vars.len; i++)
         if (getenv(rc->env_vars.items[i]) == NULL)
-            doctor_warn(d, "export it before cadre starts", "runner %s: %s is not set", rc->name, rc->env_vars.items[i]);
+            doctor_warn(d, "export it before cadre starts", "runner %s: %s is not set", rc->name,
+                        rc->env_vars.items[i]);
 }
 
 static void check_runner(struct doctor *d, struct loop *loop, const char *name, bool can_nest)
@@ -70,8 +74,8 @@ static void check_runner(struct doctor *d, struct loop *loop, const char *name, 
     }
     program = rc.argv.items[0];
     if (!doctor_has_program(program)) {
-        doctor_fail(d, 2, "install it, or set [runner] command in cadre.toml", "runner %s: there is no program \"%s\"", name,
-                    program);
+        doctor_fail(d, 2, "install it, or set [runner] command in cadre.toml",
+                    "runner %s: there is no program \"%s\"", name, program);
     } else {
         version = version_of(loop, program);
         doctor_ok("runner %s: %s by %s, version: %s", name, program, runner_protocol_name(rc.protocol),

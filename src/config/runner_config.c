@@ -92,7 +92,8 @@ int runner_config_init(struct runner_config *rc, const struct config *c, const c
         goto fail;
     }
     if (str_eq(protocol, "native")) {
-        error_set(err, ERROR_CONFIG, "runner.%s.protocol: a program speaks \"codex\", \"codex-app-server\" or \"acp\"", name);
+        error_set(err, ERROR_CONFIG,
+                  "runner.%s.protocol: a program speaks \"codex\", \"codex-app-server\" or \"acp\"", name);
         goto fail;
     }
     for (size_t i = 0; i < sizeof box_names / sizeof box_names[0]; i++)

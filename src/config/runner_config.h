@@ -19,12 +19,12 @@ struct runner_config {
     char *name;
     enum runner_protocol protocol;
     enum runner_box box;
-    struct str_list argv;     /* the program and its arguments; never empty */
-    struct str_list env;      /* "K=V" */
-    struct str_list env_vars; /* names passed through from our environment */
+    struct str_list argv;           /* the program and its arguments; never empty */
+    struct str_list env;            /* "K=V" */
+    struct str_list env_vars;       /* names passed through from our environment */
     struct str_list home_files;     /* relative to the user's home folder */
     struct str_list writable_roots; /* absolute */
-    char *model;        /* or NULL, as for the next two */
+    char *model;                    /* or NULL, as for the next two */
     char *auth_method;
     char *session_mode;
     int64_t idle_timeout_seconds; /* 0: none */
@@ -32,7 +32,8 @@ struct runner_config {
 
 /* Reads the table of NAME. The names `codex` and `acp` stand for their protocols, every other name for ACP unless its
  * table says which; only `codex` needs no table. -1 with ERROR_CONFIG when there is no such runner, or no command. */
-int runner_config_init(struct runner_config *out, const struct config *c, const char *name, struct error *err);
+int runner_config_init(struct runner_config *out, const struct config *c, const char *name,
+                       struct error *err);
 void runner_config_finish(struct runner_config *rc);
 
 /* "codex", "codex-app-server", "acp". */

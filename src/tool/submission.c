@@ -12,7 +12,8 @@ static int wrong(struct error *err, const char *tool, const char *what)
     return error_set(err, ERROR_PARSE, "%s: %s", tool, what);
 }
 
-static int need_strings(const char *tool, const json_t *args, const char *first, const char *second, struct error *err)
+static int need_strings(const char *tool, const json_t *args, const char *first, const char *second,
+                        struct error *err)
 {
     const char *const names[] = {first, second};
 
@@ -32,7 +33,8 @@ static int check_result(const json_t *args, struct error *err)
         return -1;
     status = json_get_string(args, "status", "");
     if (strcmp(status, "done") != 0 && strcmp(status, "blocked") != 0)
-        return error_set(err, ERROR_PARSE, "submit_result: `status` is \"done\" or \"blocked\", not \"%.50s\"", status);
+        return error_set(err, ERROR_PARSE,
+                         "submit_result: `status` is \"done\" or \"blocked\", not \"%.50s\"", status);
     return 0;
 }
 
@@ -45,7 +47,8 @@ static int check_finding(const json_t *finding, size_t index, struct error *err)
     for (size_t i = 0; i < 4; i++)
         known = known || strcmp(severities[i], severity) == 0;
     if (!json_is_object(finding) || !known)
-        return error_set(err, ERROR_PARSE, "submit_review: findings[%zu].severity is blocker, major, minor or nit", index);
+        return error_set(err, ERROR_PARSE,
+                         "submit_review: findings[%zu].severity is blocker, major, minor or nit", index);
     if (json_get_string(finding, "title", NULL) == NULL)
         return error_set(err, ERROR_PARSE, "submit_review: findings[%zu].title is missing", index);
     return 0;
@@ -62,11 +65,12 @@ static int check_review(const json_t *args, struct error *err)
         return -1;
     verdict = json_get_string(args, "verdict", "");
     if (strcmp(verdict, "approve") != 0 && strcmp(verdict, "request_changes") != 0)
-        return error_set(err, ERROR_PARSE, "submit_review: `verdict` is \"approve\" or \"request_changes\", not \"%.50s\"",
+        return error_set(err, ERROR_PARSE,
+                         "submit_review: `verdict` is \"approve\" or \"request_changes\", not \"%.50s\"",
                          verdict);
     if (findings != NULL && !json_is_array(findings))
         return wrong(err, "submit_review", "`findings` is an array");
-    json_array_foreach(findings, i, finding)
+    json_array_foreach (findings, i, finding)
         if (check_finding(finding, i, err) < 0)
             return -1;
     if (strcmp(verdict, "request_changes") == 0 && json_array_size(findings) == 0)
@@ -82,17 +86,25 @@ static const struct {
     const char *schema;
 } kinds[] = {
     {"submit_result", check_result,
-     "{\"type\":\"object\",\"additionalProperties\":false,\"properties\":{\"status\":{\"type\":\"string\",\"enum\":"
-     "[\"done\",\"blocked\"]},\"summary\":{\"type\":\"string\"},\"notes\":" NULLABLE("string") "},"
-     "\"required\":[\"status\",\"summary\",\"notes\"]}"},
+     "{\"type\":\"object\",\"additionalProperties\":false,\"properties\":{\"status\":{\"type\":\"string\","
+     "\"enum\":"
+     "[\"done\",\"blocked\"]},\"summary\":{\"type\":\"string\"},\"notes\":" NULLABLE(
+         "string") "},"
+                   "\"required\":[\"status\",\"summary\",\"notes\"]}"},
     {"submit_review", check_review,
-     "{\"type\":\"object\",\"additionalProperties\":false,\"properties\":{\"verdict\":{\"type\":\"string\",\"enum\":"
-     "[\"approve\",\"request_changes\"]},\"summary\":{\"type\":\"string\"},\"findings\":{\"type\":\"array\",\"items\":{"
-     "\"type\":\"object\",\"additionalProperties\":false,\"properties\":{\"severity\":{\"type\":\"string\",\"enum\":"
-     "[\"blocker\",\"major\",\"minor\",\"nit\"]},\"file\":" NULLABLE("string") ",\"line\":" NULLABLE("integer") ","
-     "\"title\":{\"type\":\"string\"},\"detail\":" NULLABLE("string") ",\"fix\":" NULLABLE("string") "},"
-     "\"required\":[\"severity\",\"file\",\"line\",\"title\",\"detail\",\"fix\"]}}},"
-     "\"required\":[\"verdict\",\"summary\",\"findings\"]}"},
+     "{\"type\":\"object\",\"additionalProperties\":false,\"properties\":{\"verdict\":{\"type\":\"string\","
+     "\"enum\":"
+     "[\"approve\",\"request_changes\"]},\"summary\":{\"type\":\"string\"},\"findings\":{\"type\":\"array\","
+     "\"items\":{"
+     "\"type\":\"object\",\"additionalProperties\":false,\"properties\":{\"severity\":{\"type\":\"string\","
+     "\"enum\":"
+     "[\"blocker\",\"major\",\"minor\",\"nit\"]},\"file\":" NULLABLE("string") ",\"line\":" NULLABLE(
+         "integer") ","
+                    "\"title\":{\"type\":\"string\"},\"detail\":" NULLABLE("string") ",\"fix\":" NULLABLE(
+                        "string") "},"
+                                  "\"required\":[\"severity\",\"file\",\"line\",\"title\",\"detail\",\"fix\"]"
+                                  "}}},"
+                                  "\"required\":[\"verdict\",\"summary\",\"findings\"]}"},
 };
 #define KIND_COUNT (sizeof kinds / sizeof kinds[0])
 
