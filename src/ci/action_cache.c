@@ -142,7 +142,7 @@ static int run_script(const struct action_step *a, const char *script, const cha
 {
     json_t *env = json_object();
     struct step_command c = {.name = a->name, .script = script, .shell = "bash", .cwd = a->runner->tree_dir, .env = env,
-                             .outputs = a->outputs};
+                             .outputs = a->outputs, .is_on_machine = true};
     struct step_outcome o = {0};
     int rc;
 

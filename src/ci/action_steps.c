@@ -234,7 +234,7 @@ int action_step_artifact(const struct action_step *a, bool is_upload, struct err
     char *name = input_text(a, "name"), *root = artifact_root(r), *store;
     bool is_old = is_before_version_4(a->step->uses);
     struct step_command c = {.script = is_upload ? upload_script : download_script, .shell = "bash", .cwd = r->tree_dir,
-                             .env = a->env, .outputs = a->outputs, .writable = r->artifact_dir};
+                             .env = a->env, .outputs = a->outputs, .writable = r->artifact_dir, .is_on_machine = true};
     int rc;
 
     if (*name == '\0' && is_upload) {

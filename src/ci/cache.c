@@ -57,6 +57,24 @@ static void hash_tools(struct sha256 *h)
     str_list_finish(&folders);
 }
 
+/* The same tree in another commit is the same job, unless it hands the commit on. */
+static void hash_contexts(struct sha256 *h, const json_t *contexts, bool hands_on)
+{
+    json_t *copy = json_copy((json_t *)(uintptr_t)contexts), *github = json_copy(json_object_get(contexts, "github"));
+    json_t *event = json_copy(json_object_get(github, "event"));
+
+    if (!hands_on) {
+        json_object_del(github, "sha");
+        json_object_del(event, "after");
+        json_object_del(event, "head_commit");
+        json_object_del(event, "pull_request");
+    }
+    json_object_set_new(github, "event", event != NULL ? event : json_null());
+    json_object_set_new(copy, "github", github != NULL ? github : json_null());
+    hash_json(h, copy);
+    json_decref(copy);
+}
+
 char *cache_key(const struct plan_job *pj, const json_t *contexts, const char *tree_id, const struct str_list *env)
 {
     const struct workflow_job *job = pj->job;
@@ -72,6 +90,8 @@ char *cache_key(const struct plan_job *pj, const json_t *contexts, const char *t
     hash_node(&h, job->env);
     hash_node(&h, job->defaults);
     hash_node(&h, job->outputs);
+    hash_node(&h, job->container);
+    hash_node(&h, job->services);
     for (size_t i = 0; i < job->step_count; i++) {
         const struct workflow_step *s = &job->steps[i];
         const char *texts[] = {s->id, s->condition, s->uses, s->run, s->shell, s->working_directory,
@@ -81,7 +101,7 @@ char *cache_key(const struct plan_job *pj, const json_t *contexts, const char *t
         hash_node(&h, s->with);
         hash_node(&h, s->env);
     }
-    hash_json(&h, contexts);
+    hash_contexts(&h, contexts, job->outputs != NULL);
     for (size_t i = 0; env != NULL && i < env->len; i++)
         sha256_update_text(&h, env->items[i]);
     hash_tools(&h);

@@ -38,6 +38,7 @@ struct ci_options {
     const struct str_list *changed_paths; /* for path filters; NULL: unknown, every path filter holds */
     const struct action_setting *actions; /* the user's own mappings (cadre.toml [ci.actions]); first in line */
     size_t action_count;
+    const char *container_engine; /* "none" (NULL is that too), "auto", or the program */
     const struct str_list *secrets;   /* "NAME=value"; all other secrets are empty */
     const struct str_list *vars;      /* "NAME=value": the `vars` context */
     const struct str_list *inputs;    /* "name=value" for workflow_dispatch */

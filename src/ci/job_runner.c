@@ -7,6 +7,7 @@
 #include "base/file.h"
 #include "base/path.h"
 #include "ci/action_steps.h"
+#include "ci/container.h"
 #include "ci/excerpt.h"
 #include "ci/gitlab.h"
 #include "ci/script_action.h"
@@ -473,6 +474,8 @@ static int run_step(struct job_runner *r, struct frame *f, const struct workflow
     }
     if (step->run != NULL)
         rc = run_script_step(r, f, step, name, env, outputs, err);
+    else if (sp.is_image)
+        rc = container_step(r, step, name, with, env, outputs, err);
     else if (sp.composite != NULL)
         rc = run_composite(r, f, step, name, &sp, with, env, outputs, err);
     else
@@ -633,7 +636,12 @@ int job_runner_run(struct job_runner *r, struct error *err)
     mask_secrets(r);
     if (write_event(r, err) < 0)
         goto out;
-    if (start_environment(r, err) < 0) {
+    if (containers_start(r, err) < 0) {
+        if (err->code == ERROR_CANCELLED)
+            goto out;
+        job_runner_blame_environment(r, err->text);
+        error_clear(err);
+    } else if (start_environment(r, err) < 0) {
         if (fail_step(r, "env", err) < 0)
             goto out;
     } else if (run_frame(r, &f, err) < 0 || action_steps_save_caches(r, err) < 0 || run_posts(r, &f, err) < 0) {
@@ -656,6 +664,7 @@ int job_runner_run(struct job_runner *r, struct error *err)
     }
     rc = 0;
 out:
+    containers_stop(r);
     json_decref(f.step_results);
     free(temp);
     return rc;

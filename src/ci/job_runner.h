@@ -5,6 +5,15 @@
 #include "base/buf.h"
 #include "ci/plan_internal.h"
 
+/* Containers of one job (container.h). */
+struct containers {
+    const char *engine;
+    char *network;  /* NULL: none was made */
+    char *job;      /* name of the container that the steps run in; NULL: they run on this machine */
+    char *path;     /* PATH in it */
+    struct str_list names; /* all containers */
+};
+
 struct job_runner {
     struct ci_plan *plan;
     const struct plan_job *job;
@@ -23,6 +32,7 @@ struct job_runner {
     struct vec posts; /* struct script_post *, owned: in the order of their steps */
     struct vec cache_saves;   /* struct cache_save *, owned: due when the job has passed */
     struct str_list uploaded; /* folders of the artifacts that this job made */
+    struct containers containers;
     struct scope_state state;
     struct buf log;
     unsigned counter;

@@ -6,6 +6,7 @@
 #include "base/clock.h"
 #include "base/file.h"
 #include "base/path.h"
+#include "ci/container.h"
 #include "ci/detect.h"
 #include "ci/event_filter.h"
 #include "ci/github_context.h"
@@ -228,6 +229,7 @@ struct ci_plan *ci_plan_create(const struct ci_options *options, struct error *e
     plan->root = xstrdup(options->definition_dir);
     plan->job_filter = xstrdup(options->job);
     take_user_actions(plan, options);
+    plan->container_engine = arena_strdup(&plan->arena, container_engine(options->container_engine));
     plan->contexts = github_contexts(options);
     list_workflow_files(plan->root, &files);
 

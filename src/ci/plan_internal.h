@@ -48,6 +48,7 @@ struct ci_plan {
     json_t *contexts;      /* github, vars, secrets, inputs */
     struct action_mapping *user_actions; /* the arena's */
     size_t user_action_count;
+    const char *container_engine; /* the program, or NULL: none is used */
     int64_t took_us;       /* to make the plan */
     struct map ids;        /* of the jobs */
     json_t *kept;          /* array: values that live as long as the plan */
@@ -73,10 +74,10 @@ char *plan_job_name(const struct workflow *workflow, const struct workflow_job *
                     json_t *contexts);
 
 /* Why this machine cannot run the job (other system, container ...), or NULL. Caller frees. */
-char *plan_job_obstacle(const struct workflow *workflow, const struct workflow_job *job, json_t *contexts);
+char *plan_job_obstacle(const struct ci_plan *plan, const struct workflow *workflow, const struct workflow_job *job, json_t *contexts);
 
 /* Why the leg is the same as an earlier one of LEGS but for the system, or NULL; *SAME is that one's index. */
-bool plan_leg_is_duplicate(const struct workflow *workflow, const struct workflow_job *job, json_t *legs,
+bool plan_leg_is_duplicate(const struct ci_plan *plan, const struct workflow *workflow, const struct workflow_job *job, json_t *legs,
                            size_t index, json_t *base_contexts, size_t *same);
 
 /* How a step is carried out. */
@@ -86,6 +87,7 @@ struct step_plan {
     struct action_mapping action; /* of `uses` by others */
     struct action *composite;     /* an action of the repository; borrowed from the plan */
     bool is_script_action;        /* JavaScript action of the repository, run with node */
+    bool is_image;                /* docker://, run by the container engine */
     bool is_unknown;              /* skipped though later steps may need it */
 };
 /* TREE: the job's tree while it runs, where an action that the definition lacks may be; NULL while planning. */

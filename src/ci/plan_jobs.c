@@ -356,7 +356,7 @@ static struct plan_job *add(const struct frame *f, const struct workflow_job *jo
         str_list_copy(&pj->pub.needs, f->caller_needs);
     pj->inputs = json_incref(f->inputs);
     if (reason == NULL && f->reason == NULL) {
-        char *obstacle = plan_job_obstacle(f->workflow, job, contexts);
+        char *obstacle = plan_job_obstacle(f->plan, f->workflow, job, contexts);
         if (obstacle != NULL)
             reason = in_arena(plan, obstacle);
     }
@@ -398,7 +398,7 @@ static json_t *leg_without_system(const struct workflow_job *job, json_t *leg)
     return copy;
 }
 
-bool plan_leg_is_duplicate(const struct workflow *workflow, const struct workflow_job *job, json_t *legs,
+bool plan_leg_is_duplicate(const struct ci_plan *plan, const struct workflow *workflow, const struct workflow_job *job, json_t *legs,
                            size_t index, json_t *base_contexts, size_t *same)
 {
     json_t *own = leg_without_system(job, json_array_get(legs, index));
@@ -411,7 +411,7 @@ bool plan_leg_is_duplicate(const struct workflow *workflow, const struct workflo
                 json_t *contexts = json_copy(base_contexts);
                 char *obstacle;
                 json_object_set(contexts, "matrix", json_array_get(legs, i));
-                obstacle = plan_job_obstacle(workflow, job, contexts);
+                obstacle = plan_job_obstacle(plan, workflow, job, contexts);
                 if (obstacle == NULL) {
                     found = true;
                     *same = i;
@@ -524,7 +524,7 @@ static int add_legs(const struct frame *f, const struct workflow_job *job, json_
         size_t same;
 
         json_object_set(own, "matrix", leg);
-        if (why == NULL && job->uses == NULL && plan_leg_is_duplicate(f->workflow, job, legs, i, contexts, &same)) {
+        if (why == NULL && job->uses == NULL && plan_leg_is_duplicate(f->plan, f->workflow, job, legs, i, contexts, &same)) {
             struct plan_job *other = f->plan->jobs.items[first + same];
             other->pub.duplicates++;
             why = arena_printf(&f->plan->arena, "the same as '%s' but for the system", other->pub.id);

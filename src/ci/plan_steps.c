@@ -269,9 +269,10 @@ void plan_step(struct ci_plan *plan, const struct workflow_step *step, const cha
     } else if (strncmp(step->uses, "./", 2) == 0) {
         plan_local_action(plan, step->uses, tree, out);
     } else if (strncmp(step->uses, "docker://", 9) == 0) {
-        out->kind = CI_STEP_SKIPPED;
-        out->reason = "an action in a container; no container engine is used";
-        out->is_unknown = true;
+        out->is_image = plan->container_engine != NULL;
+        out->kind = out->is_image ? CI_STEP_RUN : CI_STEP_SKIPPED;
+        out->reason = out->is_image ? NULL : "an action in a container; no container engine is used";
+        out->is_unknown = !out->is_image;
     } else {
         plan_remote_action(plan, step, out);
     }
@@ -356,7 +357,7 @@ static char *container_obstacle(const struct workflow *workflow, const struct wo
     return obstacle;
 }
 
-char *plan_job_obstacle(const struct workflow *workflow, const struct workflow_job *job, json_t *contexts)
+char *plan_job_obstacle(const struct ci_plan *plan, const struct workflow *workflow, const struct workflow_job *job, json_t *contexts)
 {
     struct scope_state state = {0};
     struct expr_scope scope = scope_make(contexts, &state);
@@ -372,5 +373,5 @@ char *plan_job_obstacle(const struct workflow *workflow, const struct workflow_j
         return xstrdup("calls a reusable workflow with a matrix that is only known when other jobs have run");
     }
     obstacle = runner_obstacle(workflow, job, &scope);
-    return obstacle != NULL ? obstacle : container_obstacle(workflow, job, &scope);
+    return obstacle != NULL || plan->container_engine != NULL ? obstacle : container_obstacle(workflow, job, &scope);
 }

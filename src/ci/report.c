@@ -254,12 +254,47 @@ static void command_text(struct buf *out, const char *text, bool is_property)
     }
 }
 
+/* "src/a.c:3: text" as file, line and the text after them; false when it names no place. */
+static bool split_place(const char *text, size_t *file_len, const char **line, const char **rest)
+{
+    const char *colon = strchr(text, ':');
+    size_t digits = colon != NULL ? strspn(colon + 1, "0123456789") : 0;
+
+    if (digits == 0 || colon == text || strncmp(colon + 1 + digits, ": ", 2) != 0)
+        return false;
+    *file_len = (size_t)(colon - text);
+    *line = colon + 1;
+    *rest = colon + digits + 3;
+    return true;
+}
+
+static void annotate_test(struct buf *out, const struct ci_job_result *job, const char *text)
+{
+    const char *line, *rest;
+    size_t n;
+    struct buf file = BUF_INIT;
+
+    if (!split_place(text, &n, &line, &rest))
+        return;
+    buf_append(&file, text, n);
+    buf_puts(out, "::error file=");
+    command_text(out, buf_cstr(&file), true);
+    buf_printf(out, ",line=%.*s,title=", (int)strspn(line, "0123456789"), line);
+    command_text(out, job->id, true);
+    buf_puts(out, "::");
+    command_text(out, rest, false);
+    buf_putc(out, '\n');
+    buf_free(&file);
+}
+
 void report_annotations(struct buf *out, const struct ci_result *result)
 {
     for (size_t i = 0; i < result->job_count; i++) {
         const struct ci_job_result *job = &result->jobs[i];
         if (job->state != CI_FAILED)
             continue;
+        for (size_t k = 0; k < job->failing_tests.len && k < 10; k++) /* GitHub shows ten a step */
+            annotate_test(out, job, job->failing_tests.items[k]);
         buf_puts(out, "::error title=");
         command_text(out, job->id, true);
         buf_puts(out, "::");

@@ -6,6 +6,7 @@
 #include "base/file.h"
 #include "base/path.h"
 #include "base/redact.h"
+#include "ci/container.h"
 #include "ci/step_files.h"
 #include "io/fiber.h"
 #include "io/process.h"
@@ -272,6 +273,12 @@ int step_command_run(struct job_runner *r, const struct step_command *c, struct 
         return -1;
     script = path_join(files, "script");
     shell_argv(c->shell, script, &plain);
+    if (r->containers.job != NULL && !c->is_on_machine) {
+        struct str_list inside = plain;
+        plain = (struct str_list){0};
+        containers_exec(r, c, &inside, &plain);
+        str_list_finish(&inside);
+    }
     env = build_environment(r, c, files);
     json_object_foreach(env, key, value)
         str_list_take(&env_list, xasprintf("%s=%s", key, json_string_value(value)));
@@ -280,7 +287,7 @@ int step_command_run(struct job_runner *r, const struct step_command *c, struct 
                                      .tree_dir = r->tree_dir,
                                      .scratch_dir = c->writable != NULL ? c->writable : r->scratch_dir,
                                      .argv = &plain, .is_dependency = c->is_dependency,
-                                     .needs_network = plan_needs_network(c->script),
+                                     .needs_network = r->containers.job != NULL || plan_needs_network(c->script),
                                      .needs_privileges = strstr(c->script, "sudo ") != NULL};
         if (r->options->wrap(r->options->data, &command, &wrapped, err) < 0)
             goto out;

@@ -14,6 +14,7 @@ struct step_command {
     json_t *state;         /* object: filled with what it saves for its post step; or NULL */
     int64_t timeout_ms;    /* 0: the job's */
     bool is_dependency;
+    bool is_on_machine;    /* runs here even when the job is in a container */
     const char *writable;  /* another folder that the sandbox must let it write, or NULL */
 };
 

@@ -460,6 +460,7 @@ static int run_ci(struct cli_context *ctx, const struct cli_args *args)
         .workflows = &settings.ci_workflows,
         .actions = settings.ci_actions,
         .action_count = settings.ci_action_count,
+        .container_engine = settings.ci_container_engine,
         .secrets = &secrets,
         .vars = &settings.ci_vars,
         .job = cli_option(args, "job"),

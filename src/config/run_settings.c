@@ -118,6 +118,7 @@ void run_settings_init(struct run_settings *s, const struct config *c)
     take_actions(s, config_value(c, "ci.actions"));
     take_pairs(&s->ci_secrets, config_value(c, "ci.secrets"));
     take_pairs(&s->ci_vars, config_value(c, "ci.vars"));
+    s->ci_container_engine = text(c, "ci.container_engine");
     s->ci_event = text(c, "ci.event");
     s->ci_timeout_seconds = bounded(c, "ci.timeout_seconds", 1, INT32_MAX);
     s->ci_retries = small(c, "ci.retries", 0, 100);
@@ -172,6 +173,7 @@ void run_settings_finish(struct run_settings *s)
     free(s->ci_actions);
     str_list_finish(&s->ci_secrets);
     str_list_finish(&s->ci_vars);
+    free(s->ci_container_engine);
     free(s->ci_event);
     free(s->merge_target);
     str_list_finish(&s->shared_files);

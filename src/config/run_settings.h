@@ -65,6 +65,7 @@ struct run_settings {
     size_t ci_action_count;
     struct str_list ci_secrets; /* "NAME=variable of the environment to read" */
     struct str_list ci_vars;    /* "NAME=value" */
+    char *ci_container_engine;
     char *ci_event;
     int64_t ci_timeout_seconds; /* of a job without its own */
     int ci_retries;             /* re-runs to tell flaky from broken */

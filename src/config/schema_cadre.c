@@ -46,6 +46,9 @@ static const struct schema_key keys[] = {
     {"ci.actions.*.uses", S, C, NULL, NULL, "The action whose local equivalent stands for it.", NULL},
     {"ci.actions.*.satisfied", S, C, NULL, NULL, "Why nothing has to be done for it here.", NULL},
     {"ci.actions.*.skip", S, C, NULL, NULL, "Why it is skipped.", NULL},
+    {"ci.container_engine", S, USER, "\"auto\"", NULL,
+     "What runs containers and services for `cadre ci`: `auto` (docker, when its socket answers), `none`, or a program that "
+     "takes the words of `docker`.", NULL},
     {"ci.secrets.*", S, USER, NULL, NULL, "`secrets` of the workflows: the variable to read.", NULL},
     {"ci.vars.*", S, C, NULL, NULL, "`vars` of the workflows.", NULL},
 
