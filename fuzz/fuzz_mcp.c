@@ -14,7 +14,8 @@ static void check_name(const char *server, const char *tool)
     for (int taken = 0; taken < 2; taken++) {
         char *name = mcp_tool_name(server, tool, taken);
 
-        if (strlen(name) > 64 || name[strspn(name, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-")] != '\0')
+        if (strlen(name) > 64 ||
+            name[strspn(name, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-")] != '\0')
             abort();
         free(name);
     }

@@ -12,12 +12,12 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define MAX_ROUNDS            8     /* requests for input within one call */
-#define STABLE_MS             60000 /* ready for so long: earlier failures are forgotten */
-#define MAX_BACKOFF_MS        60000
-#define START_BACKOFF_MS      30000 /* after a start that failed: each thread would wait for it again */
-#define RELIST_DELAY_MS       200
-#define MAX_PROGRESS_BYTES    200
+#define MAX_ROUNDS         8     /* requests for input within one call */
+#define STABLE_MS          60000 /* ready for so long: earlier failures are forgotten */
+#define MAX_BACKOFF_MS     60000
+#define START_BACKOFF_MS   30000 /* after a start that failed: each thread would wait for it again */
+#define RELIST_DELAY_MS    200
+#define MAX_PROGRESS_BYTES 200
 
 struct mcp_call {
     struct mcp_client *client;
@@ -57,7 +57,8 @@ static void call_free(struct mcp_call *call)
     free(call);
 }
 
-static void finish_call(struct mcp_call *call, const json_t *result, const json_t *rpc_error, const struct error *err)
+static void finish_call(struct mcp_call *call, const json_t *result, const json_t *rpc_error,
+                        const struct error *err)
 {
     struct mcp_call done = *call;
     struct error named = {0};
@@ -97,8 +98,9 @@ static void on_timeout(void *data)
     struct error err = {0};
 
     call->timer = NULL;
-    error_set(&err, ERROR_TIMEOUT, "%s: no answer within %.1f s%s%s", call->method, (double)call->timeout_ms / 1000.0,
-              call->progress != NULL ? "; it last said: " : "", call->progress != NULL ? call->progress : "");
+    error_set(&err, ERROR_TIMEOUT, "%s: no answer within %.1f s%s%s", call->method,
+              (double)call->timeout_ms / 1000.0, call->progress != NULL ? "; it last said: " : "",
+              call->progress != NULL ? call->progress : "");
     mcp_exchange_cancel(call->exchange);
     call->exchange = NULL;
     finish_call(call, NULL, NULL, &err);
@@ -110,7 +112,8 @@ static void send_call(struct mcp_call *call);
 static bool take_round(struct mcp_call *call, const json_t *result)
 {
     const json_t *state = json_object_get(result, "requestState");
-    json_t *answers = mcp_policy_answers(json_object_get(result, "inputRequests"), call->client->options.roots);
+    json_t *answers =
+        mcp_policy_answers(json_object_get(result, "inputRequests"), call->client->options.roots);
     struct error err = {0};
 
     if (answers == NULL || ++call->rounds > MAX_ROUNDS) {
@@ -160,7 +163,8 @@ static void send_call(struct mcp_call *call)
     free(params);
 }
 
-static struct mcp_call *call_create(struct mcp_client *c, const char *method, const json_t *params, uint64_t timeout_ms)
+static struct mcp_call *call_create(struct mcp_client *c, const char *method, const json_t *params,
+                                    uint64_t timeout_ms)
 {
     struct mcp_call *call = xcalloc(1, sizeof *call);
 
@@ -318,7 +322,8 @@ static void on_notification(void *data, const char *method, const json_t *params
 
     if (strcmp(method, "notifications/progress") == 0)
         note_progress(c, params);
-    else if (strcmp(method, "notifications/tools/list_changed") == 0 && c->relist_timer == NULL && !c->is_closing)
+    else if (strcmp(method, "notifications/tools/list_changed") == 0 && c->relist_timer == NULL &&
+             !c->is_closing)
         c->relist_timer = timer_start(c->options.loop, RELIST_DELAY_MS, on_relist_timer, c);
     /* Lists of resources and prompts are never kept; log messages are the server's own business. */
 }

@@ -29,7 +29,7 @@ struct mcp_client_options {
     struct loop *loop;
     struct http_client *http;        /* for servers with a URL */
     const struct mcp_config *config; /* borrowed for the client's life */
-    const struct str_list *roots;    /* absolute folders that roots/list names; borrowed for the client's life */
+    const struct str_list *roots; /* absolute folders that roots/list names; borrowed for the client's life */
 };
 
 struct mcp_client *mcp_client_create(const struct mcp_client_options *options);

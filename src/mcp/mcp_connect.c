@@ -13,11 +13,11 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define MAX_PROBE_MS      5000
-#define MAX_PAGES         64
-#define MIN_LIST_TTL_MS   10000
-#define MAX_LIST_TTL_MS   3600000
-#define OWN_LIST_TTL_MS   300000 /* where a stateless server says none */
+#define MAX_PROBE_MS    5000
+#define MAX_PAGES       64
+#define MIN_LIST_TTL_MS 10000
+#define MAX_LIST_TTL_MS 3600000
+#define OWN_LIST_TTL_MS 300000 /* where a stateless server says none */
 
 enum era { ERA_STATELESS, ERA_SESSION, ERA_UNKNOWN };
 
@@ -60,7 +60,8 @@ static int no_common_version(struct error *err, const json_t *versions)
     struct buf text = BUF_INIT;
 
     json_append_value(&text, versions);
-    error_set(err, ERROR_PARSE, "it speaks the revisions %.200s; cadre speaks %s, %s, 2025-06-18 and 2025-03-26",
+    error_set(err, ERROR_PARSE,
+              "it speaks the revisions %.200s; cadre speaks %s, %s, 2025-06-18 and 2025-03-26",
               buf_cstr(&text), MCP_VERSION_STATELESS, MCP_VERSION_SESSION);
     buf_free(&text);
     return -1;
@@ -128,8 +129,10 @@ static int initialize(struct mcp_client *c, int64_t deadline_ms, json_t **rpc_er
         goto out;
     version = json_get_string(result, "protocolVersion", NULL);
     if (version == NULL || !mcp_version_has_sessions(version)) {
-        error_set(err, ERROR_PARSE, "initialize: it answered with the revision \"%.40s\"; cadre speaks %s, 2025-06-18 and 2025-03-26",
-                  version == NULL ? "" : version, MCP_VERSION_SESSION);
+        error_set(
+            err, ERROR_PARSE,
+            "initialize: it answered with the revision \"%.40s\"; cadre speaks %s, 2025-06-18 and 2025-03-26",
+            version == NULL ? "" : version, MCP_VERSION_SESSION);
         goto out;
     }
     take_agreement(c, version, json_object_get(result, "capabilities"));
@@ -183,7 +186,8 @@ int mcp_client_negotiate(struct mcp_client *c, struct error *err)
     rc = initialize(c, deadline_ms, &rpc_error, err);
     if (rc < 0 && rpc_error != NULL && era == ERA_UNKNOWN && c->transport != NULL) {
         /* It was only slow at first. */
-        if (discover(c, time_left(deadline_ms), &era, NULL) == 0 && era == ERA_STATELESS && c->version != NULL)
+        if (discover(c, time_left(deadline_ms), &era, NULL) == 0 && era == ERA_STATELESS &&
+            c->version != NULL)
             rc = 0;
     }
     json_decref(rpc_error);

@@ -48,10 +48,9 @@ struct mcp_http {
     int64_t last_id;
     struct vec exchanges;
     struct timer *ended_later;
-    bool session_is_lost;
 };
 
-struct http_exchange {
+struct http_call {
     struct mcp_exchange base;
     enum exchange_kind kind;
     int64_t id;
@@ -67,20 +66,20 @@ struct http_exchange {
     int status;
     unsigned resumes;
     unsigned server_requests;
-    json_t *message; /* the answer */
+    json_t *message;      /* the answer */
     struct error failure; /* of a callback that could not say so */
     void (*on_result)(void *data, const json_t *result, const json_t *rpc_error, const struct error *err);
     void *data;
 };
 
-static void start(struct http_exchange *x, const char *method);
+static void start(struct http_call *x, const char *method);
 
-static struct mcp_http *transport_of(const struct http_exchange *x)
+static struct mcp_http *transport_of(const struct http_call *x)
 {
     return (struct mcp_http *)x->base.transport;
 }
 
-static void exchange_free(struct http_exchange *x)
+static void exchange_free(struct http_call *x)
 {
     (void)vec_remove_item(&transport_of(x)->exchanges, x);
     timer_cancel(x->timer);
@@ -94,9 +93,9 @@ static void exchange_free(struct http_exchange *x)
     free(x);
 }
 
-static struct http_exchange *exchange_create(struct mcp_http *t, enum exchange_kind kind)
+static struct http_call *exchange_create(struct mcp_http *t, enum exchange_kind kind)
 {
-    struct http_exchange *x = xcalloc(1, sizeof *x);
+    struct http_call *x = xcalloc(1, sizeof *x);
 
     x->base.transport = &t->base;
     x->kind = kind;
@@ -110,14 +109,14 @@ static void tell_of_end(void *data)
     struct error why = {0};
 
     t->ended_later = NULL;
-    error_set(&why, ERROR_IO, "%s: the session has ended", t->url);
+    error_set(&why, ERROR_IO, "the session has ended");
     t->events.on_ended(t->events.data, &why);
 }
 
 /* Takes the exchange out and tells its owner. */
-static void finish(struct http_exchange *x, const struct error *err)
+static void finish(struct http_call *x, const struct error *err)
 {
-    struct http_exchange done = *x;
+    struct http_call done = *x;
     json_t *message = json_incref(x->message);
     const json_t *rpc_error = json_object_get(message, "error");
     const json_t *result = json_object_get(message, "result");
@@ -126,13 +125,15 @@ static void finish(struct http_exchange *x, const struct error *err)
     exchange_free(x);
     if (done.on_result != NULL) {
         if (err == NULL && json_is_object(rpc_error))
-            error_set(&own, ERROR_IO, "%s (code %lld)", json_get_string(rpc_error, "message", "error without a message"),
+            error_set(&own, ERROR_IO, "%s (code %lld)",
+                      json_get_string(rpc_error, "message", "error without a message"),
                       (long long)json_get_int(rpc_error, "code", 0));
         else if (err == NULL && result == NULL)
             error_set(&own, ERROR_PARSE, "the answer has neither result nor error");
         if (err == NULL && error_is_set(&own))
             err = &own;
-        done.on_result(done.data, err == NULL ? result : NULL, json_is_object(rpc_error) ? rpc_error : NULL, err);
+        done.on_result(done.data, err == NULL ? result : NULL, json_is_object(rpc_error) ? rpc_error : NULL,
+                       err);
     }
     json_decref(message);
 }
@@ -141,15 +142,16 @@ static void finish(struct http_exchange *x, const struct error *err)
 
 static void post_reply(struct mcp_http *t, const json_t *id, json_t *result)
 {
-    struct http_exchange *x = exchange_create(t, KIND_MESSAGE);
+    struct http_call *x = exchange_create(t, KIND_MESSAGE);
     json_t *message = json_pack("{s:s, s:O}", "jsonrpc", "2.0", "id", id);
     struct buf body = BUF_INIT;
 
     if (result != NULL)
         json_object_set(message, "result", result);
     else
-        json_object_set_new(message, "error", json_pack("{s:i, s:s}", "code", JSONRPC_METHOD_NOT_FOUND, "message",
-                                                        "cadre does not offer this"));
+        json_object_set_new(message, "error",
+                            json_pack("{s:i, s:s}", "code", JSONRPC_METHOD_NOT_FOUND, "message",
+                                      "cadre does not offer this"));
     json_append_value(&body, message);
     x->body = buf_take(&body);
     json_decref(message);
@@ -157,7 +159,7 @@ static void post_reply(struct mcp_http *t, const json_t *id, json_t *result)
 }
 
 /* False: it was the answer that X waits for. */
-static bool take_message(struct http_exchange *x, json_t *message)
+static bool take_message(struct http_call *x, json_t *message)
 {
     struct mcp_http *t = transport_of(x);
     const char *method = json_string_value(json_object_get(message, "method"));
@@ -186,7 +188,7 @@ static bool take_message(struct http_exchange *x, json_t *message)
 
 static bool on_event(void *user, const char *event, const char *data, size_t n)
 {
-    struct http_exchange *x = user;
+    struct http_call *x = user;
     json_t *message;
     bool goes_on;
 
@@ -199,7 +201,7 @@ static bool on_event(void *user, const char *event, const char *data, size_t n)
     return goes_on;
 }
 
-static void take_body(struct http_exchange *x)
+static void take_body(struct http_call *x)
 {
     json_t *message = json_parse(buf_cstr(&x->text), x->text.len, "answer", NULL);
 
@@ -220,7 +222,7 @@ static void take_body(struct http_exchange *x)
 
 static void on_headers(void *data, int status)
 {
-    struct http_exchange *x = data;
+    struct http_call *x = data;
     struct mcp_http *t = transport_of(x);
     const char *type = http_request_header(x->request, "Content-Type");
     const char *session = http_request_header(x->request, "Mcp-Session-Id");
@@ -235,7 +237,7 @@ static void on_headers(void *data, int status)
 
 static void on_body(void *data, const char *bytes, size_t n)
 {
-    struct http_exchange *x = data;
+    struct http_call *x = data;
     struct error err = {0};
 
     if (!x->is_stream) {
@@ -249,20 +251,20 @@ static void on_body(void *data, const char *bytes, size_t n)
 
 static void resume(void *data)
 {
-    struct http_exchange *x = data;
+    struct http_call *x = data;
 
     x->timer = NULL;
     start(x, "GET");
 }
 
-static uint64_t retry_delay(const struct http_exchange *x)
+static uint64_t retry_delay(const struct http_call *x)
 {
     int64_t ms = x->sse.retry_ms >= 0 ? x->sse.retry_ms : DEFAULT_RETRY_MS;
 
     return (uint64_t)(ms > MAX_RETRY_MS ? MAX_RETRY_MS : ms);
 }
 
-static void listen_again(struct http_exchange *x)
+static void listen_again(struct http_call *x)
 {
     bool refused = x->status != 0 && x->status != 200;
 
@@ -272,16 +274,23 @@ static void listen_again(struct http_exchange *x)
         x->timer = timer_start(transport_of(x)->loop, retry_delay(x), resume, x);
 }
 
-static void describe_status(const struct http_exchange *x, struct error *err)
+static void describe_status(const struct http_call *x, struct error *err)
 {
-    error_set(err, x->status == 401 || x->status == 403 ? ERROR_DENIED : ERROR_IO, "HTTP status %d", x->status);
+    error_set(err, x->status == 401 || x->status == 403 ? ERROR_DENIED : ERROR_IO, "HTTP status %d",
+              x->status);
     if (x->status == 401 || x->status == 403)
         error_hint(err, "set bearer_token_env_var or http_headers of the server");
 }
 
+static bool is_lost_session(const struct http_call *x)
+{
+    return x->status == 404 && transport_of(x)->session != NULL && !transport_of(x)->is_stateless &&
+           !x->is_initialize;
+}
+
 static void on_done(void *data, const struct error *err)
 {
-    struct http_exchange *x = data;
+    struct http_call *x = data;
     struct mcp_http *t = transport_of(x);
     struct error own = {0};
 
@@ -301,6 +310,9 @@ static void on_done(void *data, const struct error *err)
     case KIND_REQUEST:
         break;
     }
+    /* Its session is over (2025-11-25, "Session Management", 3), whatever the body says. */
+    if (is_lost_session(x) && t->ended_later == NULL)
+        t->ended_later = timer_start(t->loop, 0, tell_of_end, t);
     if (!x->is_stream && err == NULL)
         take_body(x);
     if (x->message != NULL) {
@@ -313,26 +325,25 @@ static void on_done(void *data, const struct error *err)
     }
     if (err != NULL)
         own = *err;
-    else if (x->status == 404 && t->session != NULL && !x->is_initialize)
+    else if (is_lost_session(x))
         error_set(&own, ERROR_IO, "the server has ended the session");
     else if (x->status != 200)
         describe_status(x, &own);
     else
-        error_set(&own, ERROR_IO, x->is_stream ? "the stream ended before the answer" : "the answer is no JSON-RPC message");
-    if (x->status == 404 && t->session != NULL && !x->is_initialize && t->ended_later == NULL)
-        t->ended_later = timer_start(t->loop, 0, tell_of_end, t);
+        error_set(&own, ERROR_IO,
+                  x->is_stream ? "the stream ended before the answer" : "the answer is no JSON-RPC message");
     finish(x, &own);
 }
 
 static void fail_later(void *data)
 {
-    struct http_exchange *x = data;
+    struct http_call *x = data;
 
     x->timer = NULL;
     on_done(x, &x->failure);
 }
 
-static void start(struct http_exchange *x, const char *method)
+static void start(struct http_call *x, const char *method)
 {
     struct mcp_http *t = transport_of(x);
     struct str_list headers = {0};
@@ -351,7 +362,8 @@ static void start(struct http_exchange *x, const char *method)
 
     str_list_copy(&headers, &t->headers);
     str_list_copy(&headers, &x->headers);
-    str_list_add(&headers, is_get ? "Accept: text/event-stream" : "Accept: application/json, text/event-stream");
+    str_list_add(&headers,
+                 is_get ? "Accept: text/event-stream" : "Accept: application/json, text/event-stream");
     if (t->version != NULL)
         str_list_take(&headers, xasprintf("MCP-Protocol-Version: %s", t->version));
     if (t->session != NULL && !t->is_stateless)
@@ -386,17 +398,19 @@ static void start(struct http_exchange *x, const char *method)
 
 /* --- The transport --- */
 
-static struct mcp_exchange *http_request_send(struct mcp_transport *transport, const struct mcp_request *request)
+static struct mcp_exchange *http_request_send(struct mcp_transport *transport,
+                                              const struct mcp_request *request)
 {
     struct mcp_http *t = (struct mcp_http *)transport;
-    struct http_exchange *x = exchange_create(t, KIND_REQUEST);
+    struct http_call *x = exchange_create(t, KIND_REQUEST);
 
     x->id = ++t->last_id;
     x->on_result = request->on_result;
     x->data = request->data;
     x->is_initialize = strcmp(request->method, "initialize") == 0;
-    x->body = xasprintf("{\"jsonrpc\":\"2.0\",\"id\":%lld,\"method\":\"%s\"%s%s}", (long long)x->id, request->method,
-                        request->params != NULL ? ",\"params\":" : "", request->params != NULL ? request->params : "");
+    x->body = xasprintf("{\"jsonrpc\":\"2.0\",\"id\":%lld,\"method\":\"%s\"%s%s}", (long long)x->id,
+                        request->method, request->params != NULL ? ",\"params\":" : "",
+                        request->params != NULL ? request->params : "");
     if (t->is_stateless) {
         struct buf line = BUF_INIT;
 
@@ -415,7 +429,7 @@ static struct mcp_exchange *http_request_send(struct mcp_transport *transport, c
 
 static void http_notify_text(struct mcp_http *t, char *body)
 {
-    struct http_exchange *x = exchange_create(t, KIND_MESSAGE);
+    struct http_call *x = exchange_create(t, KIND_MESSAGE);
 
     x->body = body;
     start(x, "POST");
@@ -423,13 +437,14 @@ static void http_notify_text(struct mcp_http *t, char *body)
 
 static void http_cancel(struct mcp_exchange *exchange)
 {
-    struct http_exchange *x = (struct http_exchange *)exchange;
+    struct http_call *x = (struct http_call *)exchange;
     struct mcp_http *t = transport_of(x);
 
     if (!t->is_stateless) /* closing the stream says it there */
-        http_notify_text(t, xasprintf("{\"jsonrpc\":\"2.0\",\"method\":\"notifications/cancelled\",\"params\":"
-                                      "{\"requestId\":%lld}}",
-                                      (long long)x->id));
+        http_notify_text(t,
+                         xasprintf("{\"jsonrpc\":\"2.0\",\"method\":\"notifications/cancelled\",\"params\":"
+                                   "{\"requestId\":%lld}}",
+                                   (long long)x->id));
     exchange_free(x);
 }
 
@@ -438,7 +453,8 @@ static void http_notify(struct mcp_transport *t, const char *method)
     http_notify_text((struct mcp_http *)t, xasprintf("{\"jsonrpc\":\"2.0\",\"method\":\"%s\"}", method));
 }
 
-static void http_set_version(struct mcp_transport *transport, const char *version, bool is_stateless, bool wants_stream)
+static void http_set_version(struct mcp_transport *transport, const char *version, bool is_stateless,
+                             bool wants_stream)
 {
     struct mcp_http *t = (struct mcp_http *)transport;
 
@@ -477,7 +493,8 @@ static void http_destroy(struct mcp_transport *transport)
 static int add_header(struct str_list *headers, const char *name, const char *value, struct error *err)
 {
     if (strpbrk(name, "\r\n: ") != NULL || strpbrk(value, "\r\n") != NULL)
-        return error_set(err, ERROR_CONFIG, "the header \"%.80s\" has a line break, or a name that is none", name);
+        return error_set(err, ERROR_CONFIG, "the header \"%.80s\" has a line break, or a name that is none",
+                         name);
     str_list_take(headers, xasprintf("%s: %s", name, value));
     return 0;
 }
@@ -496,10 +513,12 @@ static int make_headers(const struct mcp_config *config, struct str_list *header
         return rc;
     value = getenv(config->bearer_token_env_var);
     if (value == NULL || value[0] == '\0')
-        return error_set(err, ERROR_CONFIG, "the variable %s (bearer_token_env_var) is not set: export it before cadre starts",
+        return error_set(err, ERROR_CONFIG,
+                         "the variable %s (bearer_token_env_var) is not set: export it before cadre starts",
                          config->bearer_token_env_var);
     if (strpbrk(value, "\r\n") != NULL)
-        return error_set(err, ERROR_CONFIG, "the variable %s holds a line break", config->bearer_token_env_var);
+        return error_set(err, ERROR_CONFIG, "the variable %s holds a line break",
+                         config->bearer_token_env_var);
     str_list_take(headers, xasprintf("Authorization: Bearer %s", value));
     return 0;
 }

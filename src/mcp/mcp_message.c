@@ -91,8 +91,9 @@ static json_t *list_roots(const struct str_list *roots)
     for (size_t i = 0; i < roots->len; i++) {
         char *uri = file_uri(roots->items[i]);
         const char *slash = strrchr(roots->items[i], '/');
-        json_t *root = json_pack("{s:s, s:s*}", "uri", uri, "name",
-                                 slash != NULL && utf8_is_valid(slash + 1, strlen(slash + 1)) ? slash + 1 : NULL);
+        json_t *root =
+            json_pack("{s:s, s:s*}", "uri", uri, "name",
+                      slash != NULL && utf8_is_valid(slash + 1, strlen(slash + 1)) ? slash + 1 : NULL);
 
         json_array_append_new(list, root);
         free(uri);
@@ -223,7 +224,8 @@ void mcp_tool_list_finish(struct mcp_tool_list *list)
 static bool is_token(const char *s)
 {
     return s[0] != '\0' && strlen(s) <= 64 &&
-           s[strspn(s, "!#$%&'*+-.^_`|~0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ")] == '\0';
+           s[strspn(s, "!#$%&'*+-.^_`|~0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ")] ==
+               '\0';
 }
 
 /* Collects x-mcp-header of the properties of SCHEMA and of objects in them. False when one is not allowed. */
@@ -249,7 +251,8 @@ static bool take_headers(struct mcp_tool *tool, const json_t *schema, struct str
                 if (strcasecmp(tool->headers[i].name + strlen("Mcp-Param-"), name) == 0)
                     return false;
             tool->headers = xrealloc(tool->headers, (tool->header_count + 1) * sizeof *tool->headers);
-            tool->headers[tool->header_count] = (struct mcp_param_header){.name = xasprintf("Mcp-Param-%s", name)};
+            tool->headers[tool->header_count] =
+                (struct mcp_param_header){.name = xasprintf("Mcp-Param-%s", name)};
             str_list_copy(&tool->headers[tool->header_count++].path, path);
         }
         is_fine = take_headers(tool, property, path);
@@ -287,7 +290,8 @@ static const char *take_tool(struct mcp_tool *tool, const json_t *item)
     if (name == NULL || name[0] == '\0' || strlen(name) > MCP_MAX_NAME_BYTES)
         return "its name is missing or too long";
     tool->name = xstrdup(name);
-    tool->description = xstrndup(description, utf8_floor(description, strlen(description), MCP_MAX_DESCRIPTION_BYTES));
+    tool->description =
+        xstrndup(description, utf8_floor(description, strlen(description), MCP_MAX_DESCRIPTION_BYTES));
     tool->read_only = json_is_boolean(hint) ? json_is_true(hint) : -1;
     tool->schema = schema_text(json_object_get(item, "inputSchema"));
     if (strlen(tool->schema) > MCP_MAX_SCHEMA_BYTES)
@@ -309,12 +313,14 @@ int mcp_tool_list_add(struct mcp_tool_list *list, const json_t *result, struct s
         const char *wrong = NULL;
 
         if (list->len >= MCP_MAX_TOOLS) {
-            str_list_take(problems, xasprintf("more than %d tools are offered; the rest is left out", MCP_MAX_TOOLS));
+            str_list_take(problems,
+                          xasprintf("more than %d tools are offered; the rest is left out", MCP_MAX_TOOLS));
             return 0;
         }
         wrong = take_tool(&tool, json_array_get(tools, i));
         if (wrong != NULL) {
-            str_list_take(problems, xasprintf("tool \"%.80s\" is left out: %s", tool.name ? tool.name : "?", wrong));
+            str_list_take(problems,
+                          xasprintf("tool \"%.80s\" is left out: %s", tool.name ? tool.name : "?", wrong));
             tool_finish(&tool);
             continue;
         }

@@ -25,9 +25,9 @@
 #define MCP_MAX_MESSAGE_BYTES     ((size_t)16 << 20)
 
 enum { /* error codes that only a server of the stateless revision sends */
-    MCP_HEADER_MISMATCH = -32020,
-    MCP_MISSING_CAPABILITY = -32021,
-    MCP_UNSUPPORTED_VERSION = -32022,
+       MCP_HEADER_MISMATCH = -32020,
+       MCP_MISSING_CAPABILITY = -32021,
+       MCP_UNSUPPORTED_VERSION = -32022,
 };
 
 /* Is VERSION a revision with sessions that we can speak? */

@@ -59,8 +59,8 @@ static struct mcp_exchange *stdio_request(struct mcp_transport *transport, const
     x->base.transport = transport;
     x->on_result = request->on_result;
     x->data = request->data;
-    x->request =
-        jsonrpc_request(rpc_of((struct mcp_stdio *)transport), request->method, request->params, 0, on_result, x);
+    x->request = jsonrpc_request(rpc_of((struct mcp_stdio *)transport), request->method, request->params, 0,
+                                 on_result, x);
     return &x->base;
 }
 
@@ -80,7 +80,8 @@ static void stdio_notify(struct mcp_transport *t, const char *method)
     jsonrpc_notify(rpc_of((struct mcp_stdio *)t), method, NULL);
 }
 
-static void stdio_set_version(struct mcp_transport *t, const char *version, bool is_stateless, bool wants_stream)
+static void stdio_set_version(struct mcp_transport *t, const char *version, bool is_stateless,
+                              bool wants_stream)
 {
     (void)t;
     (void)version;
@@ -166,7 +167,7 @@ static void set_variable(struct str_list *env, const char *name, const char *val
 /* What any program needs to run, and what the definition gives. */
 static void make_environment(const struct mcp_config *config, struct str_list *env)
 {
-    static const char *const plain[] = {"HOME", "LANG",  "LC_ALL", "LC_CTYPE", "LOGNAME",       "PATH",
+    static const char *const plain[] = {"HOME",  "LANG", "LC_ALL", "LC_CTYPE", "LOGNAME", "PATH",
                                         "SHELL", "TERM", "TMPDIR", "TZ",       "USER"};
 
     for (size_t i = 0; i < sizeof plain / sizeof plain[0]; i++)
@@ -197,7 +198,8 @@ struct mcp_transport *mcp_stdio_open(struct loop *loop, const struct mcp_config 
         .max_unanswered_bytes = MAX_UNANSWERED_BYTES,
         .is_silent = true,
     };
-    struct jsonrpc_process_options options = {.rpc = &rpc, .cwd = config->cwd, .on_ended = on_ended, .data = t};
+    struct jsonrpc_process_options options = {
+        .rpc = &rpc, .cwd = config->cwd, .on_ended = on_ended, .data = t};
 
     t->base.ops = &ops;
     t->events = *events;
@@ -235,7 +237,8 @@ void mcp_transport_notify(struct mcp_transport *t, const char *method)
     t->ops->notify(t, method);
 }
 
-void mcp_transport_set_version(struct mcp_transport *t, const char *version, bool is_stateless, bool wants_stream)
+void mcp_transport_set_version(struct mcp_transport *t, const char *version, bool is_stateless,
+                               bool wants_stream)
 {
     t->ops->set_version(t, version, is_stateless, wants_stream);
 }

@@ -29,8 +29,8 @@ struct mcp_transport_events {
 
 struct mcp_request {
     const char *method;
-    const char *params; /* JSON text, or NULL */
-    const char *name;   /* of the tool, resource or prompt: for a header; or NULL */
+    const char *params;             /* JSON text, or NULL */
+    const char *name;               /* of the tool, resource or prompt: for a header; or NULL */
     const struct str_list *headers; /* further "Name: value", or NULL */
     /* RESULT, or ERR (then RPC_ERROR is the server's error object if it sent one). Not after mcp_exchange_cancel(). */
     void (*on_result)(void *data, const json_t *result, const json_t *rpc_error, const struct error *err);
@@ -69,7 +69,8 @@ void mcp_exchange_cancel(struct mcp_exchange *x);
 void mcp_transport_notify(struct mcp_transport *t, const char *method);
 
 /* What was agreed. WANTS_STREAM: the server has said that it tells of changes. */
-void mcp_transport_set_version(struct mcp_transport *t, const char *version, bool is_stateless, bool wants_stream);
+void mcp_transport_set_version(struct mcp_transport *t, const char *version, bool is_stateless,
+                               bool wants_stream);
 
 /* Says good-bye: closes standard input, or ends the session; on_ended comes when that is done, or never. */
 void mcp_transport_shut(struct mcp_transport *t);

@@ -18,7 +18,14 @@
 
 #define MAX_RESULT_TOKENS 10000
 
-enum entry_kind { KIND_TOOL, KIND_LIST_RESOURCES, KIND_LIST_TEMPLATES, KIND_READ_RESOURCE, KIND_LIST_PROMPTS, KIND_GET_PROMPT };
+enum entry_kind {
+    KIND_TOOL,
+    KIND_LIST_RESOURCES,
+    KIND_LIST_TEMPLATES,
+    KIND_READ_RESOURCE,
+    KIND_LIST_PROMPTS,
+    KIND_GET_PROMPT
+};
 
 struct box_server {
     struct mcp_toolbox *box;
@@ -122,7 +129,8 @@ static void cancel(struct tool_call *call)
 }
 
 /* The server that ARGS names; the only one that has WHAT needs no name. NULL when the call has failed. */
-static struct box_server *server_for(struct tool_call *call, const struct entry *e, const json_t *args, const char *what)
+static struct box_server *server_for(struct tool_call *call, const struct entry *e, const json_t *args,
+                                     const char *what)
 {
     const char *wanted = json_get_string(args, "server", NULL);
     struct box_server *found = NULL;
@@ -143,7 +151,8 @@ static struct box_server *server_for(struct tool_call *call, const struct entry 
     }
     if (count != 1) {
         found = NULL;
-        tool_call_fail(call, "%s: name one `server` of: %s", e->name, names.len > 0 ? buf_cstr(&names) : "(none)");
+        tool_call_fail(call, "%s: name one `server` of: %s", e->name,
+                       names.len > 0 ? buf_cstr(&names) : "(none)");
     }
     buf_free(&names);
     return found;
@@ -157,8 +166,8 @@ static void copy_member(json_t *params, const json_t *args, const char *name)
         json_object_set(params, name, value);
 }
 
-static void start_call(struct tool_call *call, const struct entry *e, struct box_server *s, const char *method,
-                       const json_t *params, const char *name)
+static void start_call(struct tool_call *call, const struct entry *e, struct box_server *s,
+                       const char *method, const json_t *params, const char *name)
 {
     struct mcp_client *client = mcp_lease_client(s->lease);
     const struct mcp_tool_list *tools = mcp_client_tools(client);
@@ -236,17 +245,28 @@ static const struct {
     enum entry_kind kind;
     const char *name, *description, *parameters, *needs;
 } generic[] = {
-    {KIND_LIST_RESOURCES, "list_mcp_resources", "Lists the resources (documents, data) that an MCP server offers.",
-     "{\"type\":\"object\",\"properties\":{\"server\":{\"type\":\"string\"},\"cursor\":{\"type\":\"string\"}}}", "resources"},
-    {KIND_LIST_TEMPLATES, "list_mcp_resource_templates", "Lists the resource templates that an MCP server offers.",
-     "{\"type\":\"object\",\"properties\":{\"server\":{\"type\":\"string\"},\"cursor\":{\"type\":\"string\"}}}", "resources"},
-    {KIND_READ_RESOURCE, "read_mcp_resource", "Reads a resource of an MCP server by its URI.",
-     "{\"type\":\"object\",\"properties\":{\"server\":{\"type\":\"string\"},\"uri\":{\"type\":\"string\"}},\"required\":[\"uri\"]}",
+    {KIND_LIST_RESOURCES, "list_mcp_resources",
+     "Lists the resources (documents, data) that an MCP server offers.",
+     "{\"type\":\"object\",\"properties\":{\"server\":{\"type\":\"string\"},\"cursor\":{\"type\":\"string\"}}"
+     "}",
      "resources"},
-    {KIND_LIST_PROMPTS, "list_mcp_prompts", "Lists the prompts that an MCP server offers, with their arguments.",
-     "{\"type\":\"object\",\"properties\":{\"server\":{\"type\":\"string\"},\"cursor\":{\"type\":\"string\"}}}", "prompts"},
+    {KIND_LIST_TEMPLATES, "list_mcp_resource_templates",
+     "Lists the resource templates that an MCP server offers.",
+     "{\"type\":\"object\",\"properties\":{\"server\":{\"type\":\"string\"},\"cursor\":{\"type\":\"string\"}}"
+     "}",
+     "resources"},
+    {KIND_READ_RESOURCE, "read_mcp_resource", "Reads a resource of an MCP server by its URI.",
+     "{\"type\":\"object\",\"properties\":{\"server\":{\"type\":\"string\"},\"uri\":{\"type\":\"string\"}},"
+     "\"required\":[\"uri\"]}",
+     "resources"},
+    {KIND_LIST_PROMPTS, "list_mcp_prompts",
+     "Lists the prompts that an MCP server offers, with their arguments.",
+     "{\"type\":\"object\",\"properties\":{\"server\":{\"type\":\"string\"},\"cursor\":{\"type\":\"string\"}}"
+     "}",
+     "prompts"},
     {KIND_GET_PROMPT, "get_mcp_prompt", "Gets a prompt of an MCP server, filled in with arguments.",
-     "{\"type\":\"object\",\"properties\":{\"server\":{\"type\":\"string\"},\"name\":{\"type\":\"string\"},\"arguments\":"
+     "{\"type\":\"object\",\"properties\":{\"server\":{\"type\":\"string\"},\"name\":{\"type\":\"string\"},"
+     "\"arguments\":"
      "{\"type\":\"object\",\"additionalProperties\":{\"type\":\"string\"}}},\"required\":[\"name\"]}",
      "prompts"},
 };
@@ -268,8 +288,8 @@ static bool has_name(const struct mcp_toolbox *box, const char *name)
     return false;
 }
 
-static struct entry *add_entry(struct mcp_toolbox *box, enum entry_kind kind, char *name, const char *description,
-                               const char *parameters)
+static struct entry *add_entry(struct mcp_toolbox *box, enum entry_kind kind, char *name,
+                               const char *description, const char *parameters)
 {
     struct entry *e = xcalloc(1, sizeof *e);
 
@@ -278,8 +298,11 @@ static struct entry *add_entry(struct mcp_toolbox *box, enum entry_kind kind, ch
     e->name = name;
     e->description = xstrdup(description);
     e->parameters = xstrdup(parameters);
-    e->tool = (struct tool){
-        .name = e->name, .description = e->description, .parameters = e->parameters, .flags = TOOL_PARALLEL, .start = start};
+    e->tool = (struct tool){.name = e->name,
+                            .description = e->description,
+                            .parameters = e->parameters,
+                            .flags = TOOL_PARALLEL,
+                            .start = start};
     vec_push(&box->entries, e);
     return e;
 }
@@ -320,10 +343,12 @@ static void add_generic_tools(struct mcp_toolbox *box)
         for (size_t k = 0; k < box->servers.len; k++) {
             struct box_server *s = box->servers.items[k];
 
-            is_needed = is_needed || (s->is_ready && mcp_client_offers(mcp_lease_client(s->lease), generic[i].needs));
+            is_needed =
+                is_needed || (s->is_ready && mcp_client_offers(mcp_lease_client(s->lease), generic[i].needs));
         }
         if (is_needed)
-            add_entry(box, generic[i].kind, xstrdup(generic[i].name), generic[i].description, generic[i].parameters);
+            add_entry(box, generic[i].kind, xstrdup(generic[i].name), generic[i].description,
+                      generic[i].parameters);
     }
 }
 

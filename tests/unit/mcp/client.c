@@ -92,7 +92,8 @@ static void on_done(void *data, const json_t *result, const struct error *err)
     asked->is_over = true;
 }
 
-static struct mcp_call *begin(struct mcp_lease *lease, const char *tool, uint64_t timeout_ms, struct asked *asked)
+static struct mcp_call *begin(struct mcp_lease *lease, const char *tool, uint64_t timeout_ms,
+                              struct asked *asked)
 {
     json_t *params = json_pack("{s:s, s:{s:s}}", "name", tool, "arguments", "text", "hello");
     struct mcp_call_options options = {.method = "tools/call",
@@ -114,14 +115,16 @@ static void finish(struct asked *asked)
 }
 
 /* Calls TOOL; the answer holds EXPECTED; failed or not. */
-static void check_call(struct mcp_lease *lease, const char *tool, uint64_t timeout_ms, bool fails, const char *expected)
+static void check_call(struct mcp_lease *lease, const char *tool, uint64_t timeout_ms, bool fails,
+                       const char *expected)
 {
     struct asked asked = {0};
 
     begin(lease, tool, timeout_ms, &asked);
     finish(&asked);
     if (asked.failed != fails || strstr(asked.text, expected) == NULL)
-        fail_msg("%s: got \"%.300s\" (%s), expected \"%s\"", tool, asked.text, asked.failed ? "failed" : "fine", expected);
+        fail_msg("%s: got \"%.300s\" (%s), expected \"%s\"", tool, asked.text,
+                 asked.failed ? "failed" : "fine", expected);
     free(asked.text);
 }
 
@@ -237,7 +240,8 @@ static void says_why_a_server_does_not_start(void **state)
 
 static void says_that_a_program_is_not_there(void **state)
 {
-    struct mcp_config config = {.id = xstrdup("x"), .command = xstrdup("no-such-program"), .startup_timeout_ms = 1000};
+    struct mcp_config config = {
+        .id = xstrdup("x"), .command = xstrdup("no-such-program"), .startup_timeout_ms = 1000};
     struct error err = {0};
     struct mcp_lease *lease = mcp_pool_acquire(pool, &config, NULL, &err);
 

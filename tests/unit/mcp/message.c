@@ -50,11 +50,14 @@ static void tool_names_suit_every_model_api(void **state)
 
 static void bad_tools_are_left_out_and_said(void **state)
 {
-    json_t *result = parse("{\"tools\":[{\"name\":\"good\",\"inputSchema\":{\"type\":\"object\"}},{\"name\":\"\"},7,{},"
-                           "{\"name\":\"bad\",\"inputSchema\":{\"properties\":{\"a\":{\"type\":\"number\",\"x-mcp-header\":\"A\"}}}},"
-                           "{\"name\":\"alike\",\"inputSchema\":{\"properties\":{\"a\":{\"type\":\"string\",\"x-mcp-header\":\"A\"},"
-                           "\"b\":{\"type\":\"string\",\"x-mcp-header\":\"a\"}}}},"
-                           "{\"name\":\"good\",\"description\":\"twice\"},{\"name\":\"able\"}]}");
+    json_t *result =
+        parse("{\"tools\":[{\"name\":\"good\",\"inputSchema\":{\"type\":\"object\"}},{\"name\":\"\"},7,{},"
+              "{\"name\":\"bad\",\"inputSchema\":{\"properties\":{\"a\":{\"type\":\"number\",\"x-mcp-"
+              "header\":\"A\"}}}},"
+              "{\"name\":\"alike\",\"inputSchema\":{\"properties\":{\"a\":{\"type\":\"string\",\"x-mcp-"
+              "header\":\"A\"},"
+              "\"b\":{\"type\":\"string\",\"x-mcp-header\":\"a\"}}}},"
+              "{\"name\":\"good\",\"description\":\"twice\"},{\"name\":\"able\"}]}");
     struct mcp_tool_list list = {0};
     struct str_list problems = {0};
     struct error err = {0};
@@ -78,10 +81,11 @@ static void bad_tools_are_left_out_and_said(void **state)
 
 static void arguments_become_headers(void **state)
 {
-    json_t *result = parse("{\"tools\":[{\"name\":\"t\",\"inputSchema\":{\"properties\":{"
-                           "\"region\":{\"type\":\"string\",\"x-mcp-header\":\"Region\"},"
-                           "\"deep\":{\"type\":\"object\",\"properties\":{\"n\":{\"type\":\"integer\",\"x-mcp-header\":\"N\"}}},"
-                           "\"absent\":{\"type\":\"boolean\",\"x-mcp-header\":\"Absent\"}}}}]}");
+    json_t *result = parse(
+        "{\"tools\":[{\"name\":\"t\",\"inputSchema\":{\"properties\":{"
+        "\"region\":{\"type\":\"string\",\"x-mcp-header\":\"Region\"},"
+        "\"deep\":{\"type\":\"object\",\"properties\":{\"n\":{\"type\":\"integer\",\"x-mcp-header\":\"N\"}}},"
+        "\"absent\":{\"type\":\"boolean\",\"x-mcp-header\":\"Absent\"}}}}]}");
     json_t *arguments = parse("{\"region\":\"Hello, \\u4e16\\u754c\",\"deep\":{\"n\":42}}");
     struct mcp_tool_list list = {0};
     struct str_list problems = {0};
@@ -116,15 +120,18 @@ static void header_values_cannot_break_out(void **state)
     check_header(" padded ", "=?base64?IHBhZGRlZCA=?=");
     check_header("line1\nline2", "=?base64?bGluZTEKbGluZTI=?=");
     check_header("=?base64?literal?=", "=?base64?PT9iYXNlNjQ/bGl0ZXJhbD89?=");
-    check_header("", "=?base64?" "?=");
+    check_header("", "=?base64?"
+                     "?=");
 }
 
 static void every_kind_of_content_is_shown(void **state)
 {
-    json_t *result = parse("{\"content\":[{\"type\":\"text\",\"text\":\"one\"},{\"type\":\"image\",\"mimeType\":\"image/png\","
-                           "\"data\":\"aGk=\"},{\"type\":\"audio\",\"mimeType\":\"audio/wav\",\"data\":\"aGk=\"},"
-                           "{\"type\":\"resource\",\"resource\":{\"uri\":\"a://b\",\"text\":\"inside\"}},"
-                           "{\"type\":\"resource_link\",\"uri\":\"a://c\",\"name\":\"see\"},{\"type\":\"odd\"},5],\"isError\":true}");
+    json_t *result = parse(
+        "{\"content\":[{\"type\":\"text\",\"text\":\"one\"},{\"type\":\"image\",\"mimeType\":\"image/png\","
+        "\"data\":\"aGk=\"},{\"type\":\"audio\",\"mimeType\":\"audio/wav\",\"data\":\"aGk=\"},"
+        "{\"type\":\"resource\",\"resource\":{\"uri\":\"a://b\",\"text\":\"inside\"}},"
+        "{\"type\":\"resource_link\",\"uri\":\"a://"
+        "c\",\"name\":\"see\"},{\"type\":\"odd\"},5],\"isError\":true}");
     json_t *structured = parse("{\"structuredContent\":{\"sum\":3},\"content\":[]}");
     struct mcp_image image = {0};
     struct buf out = BUF_INIT;
@@ -133,7 +140,8 @@ static void every_kind_of_content_is_shown(void **state)
     (void)state;
     mcp_render_call(&out, result, &image, &is_error);
     assert_string_equal(buf_cstr(&out),
-                        "one\n[image, image/png, about 3 bytes]\n[audio, audio/wav, about 3 bytes]\n[resource a://b]\ninside\n"
+                        "one\n[image, image/png, about 3 bytes]\n[audio, audio/wav, about 3 "
+                        "bytes]\n[resource a://b]\ninside\n"
                         "[link to resource a://c: see]\n[content of a type that is not known: \"odd\"]\n"
                         "[content of a type that is not known: \"\"]");
     assert_true(is_error);
@@ -159,8 +167,10 @@ static void stateless_requests_carry_who_and_what(void **state)
 
     (void)state;
     assert_string_equal(json_get_string(meta, "io.modelcontextprotocol/protocolVersion", ""), "2026-07-28");
-    assert_string_equal(json_get_string(json_object_get(meta, "io.modelcontextprotocol/clientInfo"), "name", ""), "cadre");
-    assert_true(json_is_object(json_object_get(json_object_get(meta, "io.modelcontextprotocol/clientCapabilities"), "roots")));
+    assert_string_equal(
+        json_get_string(json_object_get(meta, "io.modelcontextprotocol/clientInfo"), "name", ""), "cadre");
+    assert_true(json_is_object(
+        json_object_get(json_object_get(meta, "io.modelcontextprotocol/clientCapabilities"), "roots")));
     assert_int_equal(json_get_int(meta, "progressToken", 0), 7);
     assert_string_equal(json_get_string(sent, "name", ""), "x");
     free(text);
@@ -174,9 +184,12 @@ static void stateless_requests_carry_who_and_what(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(tool_names_suit_every_model_api),       cmocka_unit_test(bad_tools_are_left_out_and_said),
-        cmocka_unit_test(arguments_become_headers),              cmocka_unit_test(header_values_cannot_break_out),
-        cmocka_unit_test(every_kind_of_content_is_shown),        cmocka_unit_test(stateless_requests_carry_who_and_what),
+        cmocka_unit_test(tool_names_suit_every_model_api),
+        cmocka_unit_test(bad_tools_are_left_out_and_said),
+        cmocka_unit_test(arguments_become_headers),
+        cmocka_unit_test(header_values_cannot_break_out),
+        cmocka_unit_test(every_kind_of_content_is_shown),
+        cmocka_unit_test(stateless_requests_carry_who_and_what),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
