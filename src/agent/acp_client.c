@@ -10,7 +10,9 @@
 #include "base/json.h"
 #include "base/path.h"
 #include "base/str.h"
+#include "base/vec.h"
 #include "io/jsonrpc.h"
+#include "sandbox/approval.h"
 #include "sandbox/policy.h"
 #include "sandbox/safe_path.h"
 
@@ -18,6 +20,16 @@
 #include <string.h>
 
 #define MAX_FILE_BYTES ((size_t)8 << 20)
+
+#define MAX_ASKED 16
+
+/* A permission that a person is asked for. */
+struct asked {
+    struct acp_client *client;
+    struct jsonrpc_call *call;
+    struct approval_wait *wait;
+    json_t *options;
+};
 
 struct acp_client {
     struct acp_client_options options;
@@ -28,6 +40,7 @@ struct acp_client {
     char *real_cwd; /* without links */
     char *session;
     unsigned approvals;
+    struct vec asked; /* of struct asked * */
 };
 
 struct acp_client *acp_client_create(const struct acp_client_options *options, struct error *err)
@@ -52,10 +65,25 @@ struct acp_client *acp_client_create(const struct acp_client_options *options, s
     return c;
 }
 
+/* Nobody is asked any more. */
+static void forget(struct asked *asked)
+{
+    const struct approval_desk *desk = asked->client->options.desk;
+
+    if (asked->wait != NULL)
+        desk->cancel(desk->data, asked->wait);
+    (void)vec_remove_item(&asked->client->asked, asked);
+    json_decref(asked->options);
+    free(asked);
+}
+
 void acp_client_destroy(struct acp_client *c)
 {
     if (c == NULL)
         return;
+    while (c->asked.len > 0)
+        forget(c->asked.items[0]);
+    vec_finish(&c->asked);
     acp_terminals_destroy(c->terminals);
     acp_updates_destroy(c->updates);
     safe_root_close(c->root);
@@ -193,6 +221,63 @@ static void record_approval(struct acp_client *c, const struct acp_permission *p
     free(id);
 }
 
+static void answer_permission(struct jsonrpc_call *call, const json_t *options, bool allowed)
+{
+    /* Without an option of the right kind the call is taken as cancelled: never as allowed. */
+    char *result = acp_permission_result(acp_pick_option(options, allowed));
+
+    jsonrpc_reply(call, result);
+    free(result);
+}
+
+static void on_answer(void *data, bool is_allowed, const char *why)
+{
+    struct asked *asked = data;
+
+    (void)why;
+    asked->wait = NULL;
+    asked->client->options.on_progress(asked->client->options.data);
+    answer_permission(asked->call, asked->options, is_allowed);
+    forget(asked);
+}
+
+/* Asks a person, where one may be asked, for what is no matter of files. The desk records it. */
+static bool ask_person(struct acp_client *c, struct jsonrpc_call *call, const json_t *options,
+                       const struct acp_permission *permission, const char *reason)
+{
+    const struct approval_desk *desk = c->options.desk;
+    char *command;
+    struct approval_request request = {
+        .thread = c->options.thread, .role = c->options.role, .task = c->options.task, .cwd = c->cwd, .reason = reason};
+    struct asked *asked;
+
+    if (desk == NULL || desk->ask == NULL || desk->policy.kind == APPROVAL_NEVER || permission->has_paths ||
+        c->asked.len >= MAX_ASKED)
+        return false;
+    asked = xcalloc(1, sizeof *asked);
+    asked->client = c;
+    asked->call = call;
+    asked->options = json_incref((json_t *)options);
+    vec_push(&c->asked, asked);
+    command = xasprintf("%.40s: %.1000s", permission->kind, permission->title);
+    request.command = command;
+    asked->wait = desk->ask(desk->data, &request, on_answer, asked);
+    free(command);
+    return true;
+}
+
+void acp_client_cancel(struct acp_client *c)
+{
+    while (c->asked.len > 0) {
+        struct asked *asked = c->asked.items[0];
+        char *result = acp_permission_result(NULL);
+
+        jsonrpc_reply(asked->call, result);
+        free(result);
+        forget(asked);
+    }
+}
+
 static void ask_permission(struct acp_client *c, struct jsonrpc_call *call, const json_t *params)
 {
     const json_t *tool = json_object_get(params, "toolCall");
@@ -203,7 +288,6 @@ static void ask_permission(struct acp_client *c, struct jsonrpc_call *call, cons
         .is_inside = true,
     };
     const char *reason = "";
-    char *result;
     bool allowed;
     size_t i;
     json_t *each;
@@ -214,11 +298,10 @@ static void ask_permission(struct acp_client *c, struct jsonrpc_call *call, cons
         look_at_path(c, each, &permission);
     acp_updates_tool(c->updates, tool);
     allowed = c->options.decide(c->options.data, &permission, &reason);
+    if (!allowed && ask_person(c, call, options, &permission, reason))
+        return;
     record_approval(c, &permission, allowed, reason);
-    /* Without an option of the right kind the call is taken as cancelled: never as allowed. */
-    result = acp_permission_result(acp_pick_option(options, allowed));
-    jsonrpc_reply(call, result);
-    free(result);
+    answer_permission(call, options, allowed);
 }
 
 /* --- What comes in ------------------------------------------------------------------------------------------------------ */

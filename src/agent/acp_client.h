@@ -1,6 +1,6 @@
 /* agent/acp_client.h: our side of one ACP session: answers what the agent asks, and turns what it says into events.
  *
- *   session/request_permission   decided by `decide`, the answer recorded as approval.requested and approval.resolved
+ *   session/request_permission   decided by `decide`, or by a person at the desk; the answer recorded as approval.requested and approval.resolved
  *   fs/read_text_file, fs/write_text_file   by sandbox/safe_path, inside the worktree alone
  *   terminal/...                 agent/acp_terminals.h
  *   session/update               agent/acp_updates.h
@@ -17,6 +17,7 @@
 #include <stdbool.h>
 
 struct acp_client;
+struct approval_desk;
 struct acp_updates;
 struct jsonrpc_options;
 struct loop;
@@ -41,6 +42,8 @@ struct acp_client_options {
     unsigned (*next_item)(void *data);
     void (*on_delta)(void *data, const char *text, size_t n);
     void (*on_progress)(void *data);
+    const struct approval_desk *desk; /* asks a person for what `decide` neither allows nor rules out; or NULL */
+    const char *thread, *role, *task; /* for the desk; TASK may be NULL; borrowed */
     void *data;
 };
 
@@ -50,6 +53,9 @@ void acp_client_destroy(struct acp_client *client); /* after the connection; NUL
 
 /* Sets the callbacks of OPTIONS. */
 void acp_client_serve(struct acp_client *client, struct jsonrpc_options *options);
+
+/* The turn is stopped: what a person was asked is answered as cancelled. */
+void acp_client_cancel(struct acp_client *client);
 
 /* The session that messages have to name; before it is set every one is refused. */
 void acp_client_set_session(struct acp_client *client, const char *session);

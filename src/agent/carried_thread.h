@@ -18,6 +18,7 @@
 #include <stdint.h>
 
 struct agent_answer;
+struct approval_desk;
 struct budget;
 struct carried_thread;
 struct loop;
@@ -35,6 +36,7 @@ struct carried_options {
     const char *instructions;            /* of the role, or NULL */
     const char *owes;                    /* "submit_result", "submit_review", or NULL */
     const char *output_schema;           /* JSON schema text, or NULL */
+    const struct approval_desk *desk; /* where a person can be asked, or NULL; borrowed */
     json_t *mcp_servers;                 /* ACP: for session/new; taken; or NULL */
     const struct sandbox_policy *policy; /* of the role's commands; its cwd is the worktree. Borrowed */
     const char *const *command_env;      /* of commands that we run for it; borrowed */

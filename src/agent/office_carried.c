@@ -108,6 +108,7 @@ int office_make_carried(struct agent_session *s, const struct role *role, const 
         .can_nest = can_nest(office),
         .make_context = make_carried_context,
         .is_paused = is_paused,
+        .desk = &s->desk,
         .on_event = on_carried_event,
         .on_text_delta = on_carried_delta,
         .data = s,

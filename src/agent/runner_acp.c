@@ -99,6 +99,10 @@ static int start(struct acp *a, struct error *err)
         .next_item = next_item,
         .on_delta = on_delta,
         .on_progress = on_progress,
+        .desk = o->desk,
+        .thread = o->id,
+        .role = o->role,
+        .task = o->task,
         .data = a,
     };
     struct jsonrpc_options serve = {0};
@@ -266,6 +270,7 @@ static void cancel(struct acp *a)
     if (!rpc_program_has_ended(a->program))
         jsonrpc_notify(rpc_program_rpc(a->program), "session/cancel", params);
     free(params);
+    acp_client_cancel(a->client);
     rpc_program_wait_over(a->program, CANCEL_GRACE_MS, is_over, a);
 }
 

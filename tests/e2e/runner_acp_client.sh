@@ -63,6 +63,17 @@ ok a_released_terminal_is_gone is_answer .terminal_released "error -32602"
 ok terminals_are_bounded is_answer .terminals_open 16
 ok nothing_of_them_runs_on is "$(pgrep -f "sleep 98765" | wc -l)" 0
 
+# --- what the role does not rule out is a person's to say ---------------------------------------------------------------
+cp "$CODEX_HOME/config.toml" "$SCRATCH/config.plain"
+cp "$SCRATCH/ask.out" "$SCRATCH/ask.first"
+echo 'approval_policy = "on-request"' >>"$CODEX_HOME/config.toml"
+run ask $'[approvals]\ndeadline_seconds = 1\ndefault = "allow"'
+ok what_the_inbox_allows_is_allowed is_answer .permission_fetch yes
+ok what_leads_outside_is_not_even_asked is_answer .permission_outside no
+ok the_inbox_recorded_it is "$(jq -r 'select(.type=="approval.resolved" and .by=="deadline").decision' "$SCRATCH/ask.out" | sort -u)" allow
+cp "$SCRATCH/config.plain" "$CODEX_HOME/config.toml"
+cp "$SCRATCH/ask.first" "$SCRATCH/ask.out"
+
 # --- its updates as our items --------------------------------------------------------------------------------------
 ok thoughts_become_reasoning is "$(items 'select(.item.type=="reasoning").item.text')" "Thinking hard."
 ok chunks_become_messages is "$(items 'select(.item.type=="agent_message").item.text' | head -n 2 | tr '\n' '|')" "First message.|Second message.|"
