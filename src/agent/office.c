@@ -32,6 +32,7 @@
 #include "model/price.h"
 #include "model/provider.h"
 #include "sandbox/exec_helper.h"
+#include "sandbox/permissions.h"
 #include "sandbox/policy.h"
 #include "store/rollout.h"
 #include "tool/mcp_tool.h"
@@ -304,16 +305,26 @@ static int make_policy(struct agent_session *s, const struct role *role, const s
     enum sandbox_mode mode = SANDBOX_WORKSPACE_WRITE;
     enum sandbox_mode role_mode;
 
+    if (role->sandbox_mode != NULL && sandbox_mode_parse(role->sandbox_mode, &role_mode, err) < 0)
+        return error_wrap(err, "role %s", role->name);
+    if (permissions_are_set(c)) {
+        if (permissions_make_policy(c, spec->cwd, &s->policy, err) < 0)
+            return -1;
+        /* A role's mode, even one that the user's own layer forces, only makes a profile tighter. */
+        if (role->sandbox_mode != NULL)
+            sandbox_policy_tightest(&s->policy, role_mode);
+        if (spec->read_only)
+            sandbox_policy_tightest(&s->policy, SANDBOX_READ_ONLY);
+        agent_hidden_paths(s->office->state_dir, &s->policy.hidden_paths);
+        return 0;
+    }
     if (mode_name != NULL && sandbox_mode_parse(mode_name, &mode, err) < 0)
         return -1;
-    if (role->sandbox_mode != NULL) {
-        if (sandbox_mode_parse(role->sandbox_mode, &role_mode, err) < 0)
-            return error_wrap(err, "role %s", role->name);
-        /* The tightest of parent and role holds, unless the user's own layer says more. A configuration that
-         * sets no mode leaves the choice to the role. */
+    /* The tightest of parent and role holds, unless the user's own layer says more. A configuration that
+     * sets no mode leaves the choice to the role. */
+    if (role->sandbox_mode != NULL)
         mode = role->is_sandbox_forced || !config_is_set(c, "sandbox_mode") ? role_mode
                                                                             : sandbox_mode_tightest(mode, role_mode);
-    }
     if (spec->read_only)
         mode = SANDBOX_READ_ONLY;
     sandbox_policy_init(&s->policy, mode, spec->cwd);

@@ -34,6 +34,17 @@ void sandbox_policy_finish(struct sandbox_policy *policy)
     *policy = (struct sandbox_policy){0};
 }
 
+void sandbox_policy_tightest(struct sandbox_policy *policy, enum sandbox_mode mode)
+{
+    if (mode >= policy->mode)
+        return;
+    policy->mode = mode;
+    str_list_finish(&policy->writable_roots);
+    policy->writable_roots = (struct str_list){0};
+    policy->network_access = false;
+    policy->loopback = false;
+}
+
 int sandbox_mode_parse(const char *name, enum sandbox_mode *mode, struct error *err)
 {
     for (size_t i = 0; i < sizeof mode_names / sizeof mode_names[0]; i++) {

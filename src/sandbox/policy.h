@@ -33,6 +33,10 @@ void sandbox_policy_init(struct sandbox_policy *policy, enum sandbox_mode mode, 
 void sandbox_policy_copy(struct sandbox_policy *to, const struct sandbox_policy *from); /* TO is made */
 void sandbox_policy_finish(struct sandbox_policy *policy);
 
+/* Lowers POLICY to MODE where that is tighter; what the tighter mode does not give (roots, network, a private loopback) goes.
+ * Hidden paths stay. */
+void sandbox_policy_tightest(struct sandbox_policy *policy, enum sandbox_mode mode);
+
 /* "read-only", "workspace-write", "danger-full-access". */
 int sandbox_mode_parse(const char *name, enum sandbox_mode *mode, struct error *err);
 const char *sandbox_mode_name(enum sandbox_mode mode);

@@ -1,0 +1,23 @@
+/* sandbox/permissions.h: `default_permissions` and `[permissions.NAME]` of Codex, as a sandbox policy.
+ *
+ * A profile is never made wider than it says: what the box cannot enforce (lists of domains, globs, reading confined to a
+ * few folders, a read-only or denied path inside of a writable folder) is an error that names the entry. What is only
+ * narrower is taken: a profile without a writable workspace is read-only, without network and temporary folders. */
+#ifndef CADRE_SANDBOX_PERMISSIONS_H
+#define CADRE_SANDBOX_PERMISSIONS_H
+
+#include "base/error.h"
+#include "config/config.h"
+#include "sandbox/policy.h"
+
+#include <stdbool.h>
+
+/* Does a profile hold? As in Codex: `default_permissions` is set, and no layer sets `sandbox_mode`. */
+bool permissions_are_set(const struct config *c);
+
+/* Makes POLICY for CWD (absolute) from the profile that `default_permissions` names. 0 with a policy that the caller
+ * finishes, or -1 with ERR (ERROR_CONFIG) and no policy. Call it only when permissions_are_set. */
+int permissions_make_policy(const struct config *c, const char *cwd, struct sandbox_policy *policy,
+                            struct error *err);
+
+#endif
