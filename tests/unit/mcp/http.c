@@ -206,17 +206,21 @@ static void check_call(struct mcp_lease *lease, const char *tool, const char *ex
     json_decref(params);
 }
 
+static struct timer *tick;
+
 static void on_tick(void *data)
 {
     (void)data;
+    tick = NULL;
 }
 
 static void check_seen(const char *text)
 {
     /* What nobody waits for may still be under way. */
     for (int i = 0; i < 500 && strstr(buf_cstr(&seen), text) == NULL; i++) {
-        timer_start(loop, 10, on_tick, NULL);
+        tick = timer_start(loop, 10, on_tick, NULL);
         loop_run_once(loop, true);
+        timer_cancel(tick);
     }
     if (strstr(buf_cstr(&seen), text) == NULL)
         fail_msg("not seen: %s\nin:\n%s", text, buf_cstr(&seen));
