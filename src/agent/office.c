@@ -85,6 +85,9 @@ struct office *office_create(const struct office_options *options, struct error 
     office->replay_url = xstrdup(options->replay_url);
     office->can_nest = -1;
     office_open_inbox(office);
+    office->options.rollout_dir = office->rollout_dir; /* the caller's texts may go */
+    office->options.state_dir = office->state_dir;
+    office->options.replay_url = office->replay_url;
     office->default_turn_seconds = (int)settings.agents.job_max_runtime_seconds;
     run_settings_finish(&settings);
     return office;
@@ -179,6 +182,18 @@ int office_say(struct office *office, const char *name, const char *text, struct
         thread_submit(found->thread, text);
     buf_free(&open);
     return rc;
+}
+
+const struct office_options *office_options_of(const struct office *office)
+{
+    return &office->options;
+}
+
+int office_acquire_slot(struct office *office, const char *role, const char *task, struct error *err)
+{
+    if (slots_is_full(office->slots) && office->options.on_queued != NULL)
+        office->options.on_queued(office->options.data, role, task);
+    return slots_acquire(office->slots, err);
 }
 
 static void on_limiter_change(void *data, const struct limiter_state *state, const char *reason)
@@ -282,6 +297,14 @@ static void on_text_delta(void *data, struct thread *thread, const char *text, s
     s->on_text_delta(s->delta_data, text, n);
 }
 
+static void collect_input(void *data, struct thread *thread, struct str_list *messages)
+{
+    struct agent_session *s = data;
+
+    (void)thread;
+    s->collect_input(s->input_data, messages);
+}
+
 static void on_turn_end(void *data, struct thread *thread, const struct error *err)
 {
     struct agent_session *s = data;
@@ -313,6 +336,8 @@ static int make_policy(struct agent_session *s, const struct role *role, const s
         /* A role's mode, even one that the user's own layer forces, only makes a profile tighter. */
         if (role->sandbox_mode != NULL)
             sandbox_policy_tightest(&s->policy, role_mode);
+        if (spec->parent_policy != NULL)
+            sandbox_policy_tightest(&s->policy, spec->parent_policy->mode);
         if (spec->read_only)
             sandbox_policy_tightest(&s->policy, SANDBOX_READ_ONLY);
         agent_hidden_paths(s->office->state_dir, &s->policy.hidden_paths);
@@ -320,11 +345,14 @@ static int make_policy(struct agent_session *s, const struct role *role, const s
     }
     if (mode_name != NULL && sandbox_mode_parse(mode_name, &mode, err) < 0)
         return -1;
-    /* The tightest of parent and role holds, unless the user's own layer says more. A configuration that
-     * sets no mode leaves the choice to the role. */
+    if (spec->parent_policy != NULL)
+        mode = spec->parent_policy->mode;
+    /* The tightest of parent and role holds, unless the user's own layer says more. A parent's box bounds its child's; a
+     * configuration that sets no mode leaves the choice to the role. */
     if (role->sandbox_mode != NULL)
-        mode = role->is_sandbox_forced || !config_is_set(c, "sandbox_mode") ? role_mode
-                                                                            : sandbox_mode_tightest(mode, role_mode);
+        mode = role->is_sandbox_forced || (spec->parent_policy == NULL && !config_is_set(c, "sandbox_mode"))
+                   ? role_mode
+                   : sandbox_mode_tightest(mode, role_mode);
     if (spec->read_only)
         mode = SANDBOX_READ_ONLY;
     sandbox_policy_init(&s->policy, mode, spec->cwd);
@@ -397,7 +425,10 @@ static void add_context(struct agent_session *s)
 
     if (!str_is_empty(s->skills))
         thread_add_message(s->thread, MESSAGE_DEVELOPER, s->skills);
-    office_add_docs(s->office, s->policy.cwd, &s->docs_for, &b);
+    if (s->has_project_docs && config_is_project_trusted(s->office->options.config))
+        agents_md_load(s->office->options.config, &b, NULL);
+    else
+        office_add_docs(s->office, s->policy.cwd, &s->docs_for, &b);
     if (b.len > 0)
         thread_add_message(s->thread, MESSAGE_USER, b.data);
     buf_clear(&b);
@@ -455,7 +486,7 @@ static char *compact_prompt_of(const struct config *c)
 
 uint64_t office_turn_timeout(const struct office *office, const struct agent_spec *spec)
 {
-    uint64_t most = (uint64_t)office->default_turn_seconds * 1000;
+    uint64_t most = spec->is_main ? 0 : (uint64_t)office->default_turn_seconds * 1000;
 
     return most > 0 && (spec->timeout_ms == 0 || spec->timeout_ms > most) ? most : spec->timeout_ms;
 }
@@ -497,12 +528,35 @@ static int open_toolbox(struct agent_session *s, const struct role *role, struct
     return rc;
 }
 
+/* The first that says something. */
+static const char *first_of(const char *a, const char *b, const char *c, const char *d)
+{
+    return a != NULL ? a : b != NULL ? b : c != NULL ? c : d;
+}
+
+/* The submit tool that ends the thread's work, and the tools for other agents. */
+static void add_tools(struct agent_session *s, const struct role *role, const struct agent_spec *spec)
+{
+    const struct agent_tools *tools = spec->tools;
+    const char *owes = spec->owes;
+
+    /* A spawned role whose instructions speak of a submit tool has it, and owes nothing. */
+    if (owes == NULL && spec->parent_policy != NULL && role->developer_instructions != NULL)
+        owes = strstr(role->developer_instructions, "submit_review") != NULL   ? "submit_review"
+               : strstr(role->developer_instructions, "submit_result") != NULL ? "submit_result"
+                                                                                : NULL;
+    s->tools = tool_set_create(owes, s->policy.mode == SANDBOX_READ_ONLY);
+    if (tools != NULL)
+        tool_set_add_agents(s->tools, tools->form, tools->role_choices, tools->may_spawn, tools->with_merge);
+}
+
 static int make_thread(struct agent_session *s, const struct role *role, const struct agent_spec *spec,
                        struct error *err)
 {
     struct office *office = s->office;
     const struct config *c = office->options.config;
-    char id[RANDOM_UUID_BYTES];
+    char new_id[RANDOM_UUID_BYTES];
+    const char *id = spec->thread_id != NULL ? spec->thread_id : new_id;
     char *compact_prompt;
     struct thread_options options = {
         .loop = office->options.loop,
@@ -512,14 +566,17 @@ static int make_thread(struct agent_session *s, const struct role *role, const s
         .role = s->role,
         .task = s->task,
         .attempt = spec->attempt,
-        .model = role->model != NULL ? role->model : config_string(c, "model"),
-        .reasoning_effort =
-            role->reasoning_effort != NULL ? role->reasoning_effort : config_string(c, "model_reasoning_effort"),
+        .model = first_of(spec->model, role->model, spec->default_model, config_string(c, "model")),
+        .reasoning_effort = first_of(spec->reasoning_effort, role->reasoning_effort, spec->default_reasoning_effort,
+                                     config_string(c, "model_reasoning_effort")),
         .instructions = s->instructions,
         .cwd = spec->cwd,
         .policy = &s->policy,
         .desk = &s->desk,
         .owes = spec->owes,
+        .agents = spec->tools == NULL ? NULL : spec->tools->host,
+        .keeps_history = office->options.keeps_history,
+        .collect_input = spec->collect_input == NULL ? NULL : collect_input,
         .output_schema = spec->output_schema,
         .watch_deltas = spec->on_text_delta != NULL,
         .on_text_delta = on_text_delta,
@@ -530,7 +587,7 @@ static int make_thread(struct agent_session *s, const struct role *role, const s
         .data = s,
     };
 
-    random_uuid(id);
+    random_uuid(new_id);
     options.context_window = context_window_of(office, options.model);
     options.compact_limit = config_int(c, "model_auto_compact_token_limit");
     compact_prompt = compact_prompt_of(c);
@@ -544,7 +601,7 @@ static int make_thread(struct agent_session *s, const struct role *role, const s
     if (spec->extra_env != NULL)
         str_list_copy(&s->env, spec->extra_env);
     options.env = (const char *const *)s->env.items;
-    s->tools = tool_set_create(spec->owes, s->policy.mode == SANDBOX_READ_ONLY);
+    add_tools(s, role, spec);
     if (open_toolbox(s, role, err) < 0) {
         free(compact_prompt);
         return -1;
@@ -555,8 +612,12 @@ static int make_thread(struct agent_session *s, const struct role *role, const s
     free(compact_prompt);
     if (spec->docs_for != NULL)
         str_list_copy(&s->docs_for, spec->docs_for);
+    s->has_project_docs = spec->has_project_docs;
     s->skills = office_skills(office, role);
-    return 0;
+    if (spec->history == NULL)
+        return 0;
+    s->has_context = true; /* it is in the history */
+    return thread_take_history(s->thread, spec->history, err);
 }
 
 /* --- Sessions ------------------------------------------------------------------------------------------------ */
@@ -574,12 +635,13 @@ struct agent_session *agent_session_open(struct office *office, const struct age
     struct agent_session *s;
     const struct role *role;
 
-    if (slots_is_full(office->slots) && office->options.on_queued != NULL)
-        office->options.on_queued(office->options.data, spec->role, spec->task);
-    if (slots_acquire(office->slots, err) < 0)
+    if (!spec->holds_no_slot && office_acquire_slot(office, spec->role, spec->task, err) < 0)
         return NULL;
     s = xcalloc(1, sizeof *s);
     s->office = office;
+    s->holds_slot = !spec->holds_no_slot;
+    s->collect_input = spec->collect_input;
+    s->input_data = spec->input_data;
     s->role = xstrdup(spec->role);
     s->task = xstrdup(spec->task);
     s->attempt = spec->attempt;
@@ -629,6 +691,36 @@ int agent_session_ask(struct agent_session *s, const char *text, struct agent_an
     return rc;
 }
 
+bool agent_session_add(struct agent_session *s, const char *text)
+{
+    if (s->thread == NULL || !thread_is_busy(s->thread))
+        return false;
+    thread_submit(s->thread, text);
+    return true;
+}
+
+const char *agent_session_model(const struct agent_session *s)
+{
+    return s->thread == NULL ? NULL : thread_model(s->thread);
+}
+
+const struct usage *agent_session_usage(const struct agent_session *s)
+{
+    static const struct usage none;
+
+    return s->thread == NULL ? &none : thread_usage(s->thread);
+}
+
+struct conversation *agent_session_fork(const struct agent_session *s, const char *note)
+{
+    return s->thread == NULL ? NULL : thread_fork_history(s->thread, note);
+}
+
+const struct sandbox_policy *agent_session_policy(const struct agent_session *s)
+{
+    return &s->policy;
+}
+
 const char *agent_session_thread_id(const struct agent_session *s)
 {
     return session_id(s);
@@ -641,7 +733,8 @@ void agent_session_close(struct agent_session *s)
     (void)vec_remove_item(&s->office->sessions, s);
     thread_destroy(s->thread);
     office_finish_carried(s);
-    slots_release(s->office->slots);
+    if (s->holds_slot)
+        slots_release(s->office->slots);
     tool_set_destroy(s->tools);
     mcp_toolbox_close(s->toolbox);
     sandbox_policy_finish(&s->policy);

@@ -57,6 +57,10 @@ struct agent_session {
     int attempt;
     void (*on_text_delta)(void *data, const char *text, size_t n);
     void *delta_data;
+    void (*collect_input)(void *data, struct str_list *messages);
+    void *input_data;
+    bool holds_slot;
+    bool has_project_docs;
     /* The turn that a fiber waits for. */
     struct fiber *waiter;
     bool turn_over;

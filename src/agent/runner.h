@@ -9,6 +9,7 @@
 #include "base/str.h"
 #include "model/client.h"
 #include "model/usage.h"
+#include "tool/agents.h"
 
 #include <jansson.h>
 #include <stdbool.h>
@@ -20,6 +21,7 @@ struct role_registry;
 struct http_client;
 struct budget;
 struct cassette_recorder;
+struct conversation;
 struct slots;
 struct sandbox_policy;
 struct inbox;
@@ -38,6 +40,7 @@ struct office_options {
     struct cassette_recorder *recorder; /* keeps all model traffic; borrowed, may be NULL */
     const char *replay_url;       /* every provider is asked here instead, without a key; NULL: as configured */
     const char *rollout_dir;      /* "<run>/rollouts"; NULL: no rollouts */
+    bool keeps_history;           /* threads can be resumed from their rollouts */
     const char *state_dir;        /* hidden from every agent: the run's folder */
     /* Every event of every thread with thread, role, task and attempt added. */
     void (*on_event)(void *data, json_t *event);
@@ -56,6 +59,18 @@ void office_destroy(struct office *office); /* every session is closed before */
 struct slots *office_slots(struct office *office);
 /* Where approvals of all its threads wait. */
 struct inbox *office_inbox(struct office *office);
+const struct office_options *office_options_of(const struct office *office);
+/* Waits for a slot, and says so through on_queued. -1 when the fiber is cancelled. */
+int office_acquire_slot(struct office *office, const char *role, const char *task, struct error *err);
+
+/* The tools by which a thread works with other agents; see tool/agents.h. */
+struct agent_tools {
+    const struct agent_host *host; /* borrowed for the session's life */
+    enum agent_form form;
+    const char *role_choices;
+    bool may_spawn;
+    bool with_merge;
+};
 
 /* While paused no thread asks its model again; commands that run go on. */
 void office_pause(struct office *office, bool is_paused);
@@ -80,6 +95,21 @@ struct agent_spec {
     const char *output_schema; /* JSON schema of the answer, or NULL */
     void (*on_text_delta)(void *data, const char *text, size_t n); /* NULL: deltas are not parsed */
     void *delta_data;
+    /* Threads that models spawn, and the main threads above them. All may be left out. */
+    const char *thread_id;    /* NULL: a new one */
+    bool is_main;             /* a person's own thread: agents.job_max_runtime_seconds does not end its turns */
+    bool holds_no_slot;       /* the caller acquires and releases slots */
+    bool has_project_docs;    /* AGENTS.md from the project's root down to the working directory */
+    const struct sandbox_policy *parent_policy; /* the tightest of it and the role holds */
+    const char *model;                    /* asked for; else the role's, else the default, else the configuration's */
+    const char *reasoning_effort;
+    const char *default_model;
+    const char *default_reasoning_effort;
+    const struct agent_tools *tools;      /* borrowed for the call; NULL: it works alone */
+    const struct conversation *history;   /* it starts from these items; NULL: from its context */
+    /* What has arrived for the thread; asked before each request and at the end of a turn. */
+    void (*collect_input)(void *data, struct str_list *messages);
+    void *input_data;
 };
 
 struct agent_answer {
@@ -97,6 +127,14 @@ struct agent_session *agent_session_open(struct office *office, const struct age
 /* One turn: TEXT in, ANSWER out. Waits. Cancelling the fiber interrupts the turn. */
 int agent_session_ask(struct agent_session *session, const char *text, struct agent_answer *answer,
                       struct error *err);
+/* TEXT goes with the next request of the turn that runs. False when none runs, or a program carries the thread: ask. */
+bool agent_session_add(struct agent_session *session, const char *text);
+const char *agent_session_model(const struct agent_session *session); /* NULL: a program knows */
+const struct usage *agent_session_usage(const struct agent_session *session);
+/* The items so far for a fork, with NOTE as the answer to open tool calls; NULL when a program has them. The caller
+ * destroys it. */
+struct conversation *agent_session_fork(const struct agent_session *session, const char *note);
+const struct sandbox_policy *agent_session_policy(const struct agent_session *session);
 const char *agent_session_thread_id(const struct agent_session *session);
 void agent_session_close(struct agent_session *session); /* NULL is fine */
 

@@ -3,6 +3,7 @@
 
 #include "agent/context.h"
 #include "agent/thread_events.h"
+#include "agent/thread_history.h"
 #include "base/alloc.h"
 #include "base/buf.h"
 #include "base/clock.h"
@@ -75,6 +76,7 @@ struct thread {
     uint64_t last_step_hash;
     int repeated_steps;
     unsigned next_item;
+    size_t kept_bytes; /* of the conversation, in the rollout */
     bool has_asked;
     bool in_callback;
     bool is_dead; /* destroyed within a callback: freed when it returns */
@@ -101,6 +103,19 @@ static void emit(struct thread *t, json_t *event)
     if (t->options.on_event != NULL)
         t->options.on_event(t->options.data, t, event);
     json_decref(event);
+}
+
+/* Only where the conversation could be sent as it is: no tool call without its answer. */
+static void keep_history(struct thread *t)
+{
+    if (t->options.keeps_history && t->options.rollout != NULL)
+        t->kept_bytes = thread_history_write(t->options.rollout, t->conversation, t->kept_bytes);
+}
+
+static void collect_input(struct thread *t)
+{
+    if (t->options.collect_input != NULL)
+        t->options.collect_input(t->options.data, t, &t->queued);
 }
 
 static char *next_item_id(struct thread *t)
@@ -324,7 +339,7 @@ static void on_answer(void *data, const struct usage *usage, const char *incompl
 
         error_set(&cut, ERROR_LIMIT, "the model's answer was cut: %s", incomplete_reason);
         end_turn(t, &cut);
-    } else if (t->queued.len > 0) {
+    } else if (collect_input(t), t->queued.len > 0) {
         ask(t);
     } else if (t->owes != NULL && t->submission == NULL && t->reminders < MAX_REMINDERS) {
         char *text = xasprintf("Your work is not finished until you call the tool `%s`. Call it now.", t->owes);
@@ -361,6 +376,7 @@ static void finish_compaction(struct thread *t)
 
     conversation_destroy(t->conversation);
     t->conversation = fresh;
+    t->kept_bytes = 0;
     FREE_NULL(t->summary);
     emit(t, event);
     if (!t->is_dead)
@@ -437,6 +453,7 @@ static void ask(struct thread *t)
         return;
     }
     t->steps++;
+    collect_input(t);
     /* Once before a request: what cannot be made smaller goes out as it is. */
     if (t->compacted_from == 0 && conversation_item_count(t->conversation) > 0 &&
         context_is_full(t->context, t->conversation, queued_bytes(t)) && t->has_asked) {
@@ -455,6 +472,7 @@ static void ask(struct thread *t)
     }
     str_list_finish(&t->queued);
     t->has_asked = true;
+    keep_history(t);
     call_model(t, &events);
 }
 
@@ -485,7 +503,7 @@ static void on_tool_done(void *data, const struct tool_result *result)
     if (result->is_submission && !result->is_error)
         record_submission(t, p);
     if (t->state == THREAD_TOOLS) {
-        emit(t, event_tool_completed(p->item_id, p->name, p->arguments, result));
+        emit(t, event_tool_completed(p->item_id, t->id, p->name, p->arguments, result));
         if (!t->is_dead)
             start_tools(t);
     }
@@ -504,10 +522,11 @@ static void start_one(struct thread *t, struct pending_call *p)
         .env = t->options.env,
         .session = t->session,
         .desk = t->options.desk,
+        .agents = t->options.agents,
     };
 
     p->item_id = next_item_id(t);
-    emit(t, event_tool_started(p->item_id, p->name, p->arguments));
+    emit(t, event_tool_started(p->item_id, t->id, p->name, p->arguments));
     if (t->is_dead)
         return;
     p->running = tool_call_start(t->options.tools, &ctx, p->name, p->arguments, p->custom, on_tool_done, p);
@@ -553,6 +572,9 @@ static bool is_stuck(struct thread *t)
 
     for (size_t i = 0; i < t->pending.len; i++) {
         const struct pending_call *p = t->pending.items[i];
+
+        if (tool_set_waits(t->options.tools, p->name))
+            return false; /* waiting for others again and again is no loop */
 
         hash = hash * 31 + str_hash(p->name, strlen(p->name));
         hash = hash * 31 + str_hash(p->arguments, strlen(p->arguments));
@@ -608,6 +630,19 @@ static void finish_step(struct thread *t)
     }
 }
 
+/* A conversation with an unanswered tool call is refused by every API: the next turn could not be asked. */
+static void answer_open_calls(struct thread *t)
+{
+    for (size_t i = 0; i < t->pending.len; i++) {
+        struct pending_call *p = t->pending.items[i];
+
+        fit_result(t, &p->output);
+        conversation_add_tool_result(t->conversation, p->call_id,
+                                     p->is_done ? buf_cstr(&p->output) : "aborted: the turn was interrupted", p->custom,
+                                     p->is_error || !p->is_done);
+    }
+}
+
 /* --- Turns -------------------------------------------------------------------------------------- */
 
 static void end_turn(struct thread *t, const struct error *err)
@@ -620,6 +655,8 @@ static void end_turn(struct thread *t, const struct error *err)
     t->deadline = NULL;
     model_call_cancel(t->call);
     t->call = NULL;
+    if (t->state == THREAD_TOOLS)
+        answer_open_calls(t);
     drop_pending(t);
     FREE_NULL(t->summary);
     t->compacted_from = 0;
@@ -628,6 +665,7 @@ static void end_turn(struct thread *t, const struct error *err)
         emit(t, event_turn_completed(&t->usage));
     else
         emit(t, json_pack("{s:s, s:{s:s}}", "type", "turn.failed", "error", "message", copy.text));
+    keep_history(t);
     if (t->options.rollout != NULL)
         (void)rollout_flush(t->options.rollout, NULL);
     if (t->options.on_turn_end != NULL)
@@ -664,6 +702,29 @@ void thread_add_message(struct thread *t, enum message_role role, const char *te
     }
     conversation_add_message(t->conversation, role, context_keep(t->context, role, text, true, &shortened));
     free(shortened);
+}
+
+struct conversation *thread_fork_history(const struct thread *t, const char *note)
+{
+    struct conversation *fork = conversation_copy_items(t->conversation);
+
+    for (size_t i = 0; t->state == THREAD_TOOLS && i < t->pending.len; i++) {
+        const struct pending_call *p = t->pending.items[i];
+
+        conversation_add_tool_result(fork, p->call_id, note, p->custom, false);
+    }
+    return fork;
+}
+
+int thread_take_history(struct thread *t, const struct conversation *history, struct error *err)
+{
+    if (conversation_wire(history) != conversation_wire(t->conversation))
+        return error_set(err, ERROR_CONFIG,
+                         "the conversation was kept in the form of another wire API than its provider speaks now; use "
+                         "a provider with the same wire_api");
+    conversation_take_items(t->conversation, history);
+    t->has_asked = true;
+    return 0;
 }
 
 void thread_submit(struct thread *t, const char *text)

@@ -33,6 +33,7 @@ struct approval_desk;
 struct budget;
 struct sandbox_policy;
 struct tool_set;
+struct agent_host;
 struct rollout;
 struct thread;
 
@@ -63,10 +64,14 @@ struct thread_options {
     int64_t compact_limit;      /* compact above so many tokens; 0: nine tenths of the window */
     const char *compact_prompt; /* asks for the summary; NULL: the built-in one */
     struct rollout *rollout;    /* taken; NULL: none */
+    bool keeps_history;         /* the rollout also gets the conversation as it is sent, to go on with it later */
+    const struct agent_host *agents; /* who answers the agent tools; borrowed for the thread's life; NULL: nobody */
 
     /* Every event of docs/events.md "Threads", without ts, run and ids. Borrowed for the call. */
     void (*on_event)(void *data, struct thread *thread, const json_t *event);
     void (*on_text_delta)(void *data, struct thread *thread, const char *text, size_t n);
+    /* Before each request, and before a turn ends: what has arrived for the model meanwhile. May be NULL. */
+    void (*collect_input)(void *data, struct thread *thread, struct str_list *messages);
     /* A turn ended. ERR is NULL when the model finished it. The thread may be destroyed in it. */
     void (*on_turn_end)(void *data, struct thread *thread, const struct error *err);
     void *data;
@@ -77,6 +82,14 @@ void thread_destroy(struct thread *thread); /* NULL is fine */
 
 /* Adds a message without starting a turn (context, results that arrive while idle). */
 void thread_add_message(struct thread *thread, enum message_role role, const char *text);
+
+/* The items so far, with NOTE as the answer to every tool call that is still open: what a fork of this thread starts
+ * from. The caller destroys it. */
+struct conversation *thread_fork_history(const struct thread *thread, const char *note);
+
+/* HISTORY takes the place of the items of a thread that has not run yet. -1 with ERR set when it was made for
+ * another wire API. */
+int thread_take_history(struct thread *thread, const struct conversation *history, struct error *err);
 
 /* Adds TEXT as the user's message and starts a turn; while a turn runs the message is queued and goes with
  * the next request. */

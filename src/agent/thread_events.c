@@ -7,6 +7,7 @@
 #include "base/str.h"
 #include "base/utf8.h"
 #include "model/usage.h"
+#include "tool/agents.h"
 #include "tool/registry.h"
 
 #include <stdbool.h>
@@ -131,8 +132,36 @@ static json_t *mcp_item(const char *id, const char *tool, const char *arguments,
     return item;
 }
 
-json_t *event_tool_started(const char *id, const char *tool, const char *arguments)
+/* As codex exec --json shows a call to another agent. RESULT is NULL at its start. */
+static json_t *collab_item(const char *id, const char *thread_id, const char *tool, const char *arguments,
+                           const struct tool_result *result)
 {
+    json_t *args = json_parse(arguments, strlen(arguments), "arguments", NULL);
+    const json_t *said = result == NULL ? NULL : result->agents;
+    const char *message = json_get_string(args, "message", NULL);
+    const char *target = json_get_string(args, "target", NULL);
+    json_t *receivers = json_copy(json_object_get(said, "receiver_thread_ids"));
+    json_t *states = json_copy(json_object_get(said, "agents_states"));
+    json_t *prompt = message == NULL ? json_null() : text_value(message, strlen(message));
+
+    if (receivers == NULL && json_is_array(json_object_get(args, "targets")))
+        receivers = json_copy(json_object_get(args, "targets"));
+    if (receivers == NULL)
+        receivers = target == NULL ? json_array() : json_pack("[o]", text_value(target, strlen(target)));
+    json_decref(args);
+    return json_pack("{s:s, s:s, s:s, s:s, s:o, s:o, s:o, s:s}", "id", id, "type", "collab_tool_call", "tool",
+                     agent_tool_event_name(tool), "sender_thread_id", thread_id, "receiver_thread_ids", receivers,
+                     "prompt", prompt, "agents_states", states == NULL ? json_object() : states, "status",
+                     result == NULL     ? "in_progress"
+                     : result->is_error ? "failed"
+                                        : "completed");
+}
+
+json_t *event_tool_started(const char *id, const char *thread_id, const char *tool, const char *arguments)
+{
+    tool = tool_plain_name(tool);
+    if (agent_tool_event_name(tool) != NULL)
+        return item_event("item.started", collab_item(id, thread_id, tool, arguments, NULL));
     if (strcmp(tool, "update_plan") == 0)
         return item_event("item.started", todo_item(id, arguments));
     if (str_starts_with(tool, MCP_PREFIX))
@@ -161,8 +190,12 @@ static json_t *change_item(const char *id, const struct tool_result *result)
                      result->is_error ? "failed" : "completed");
 }
 
-json_t *event_tool_completed(const char *id, const char *tool, const char *arguments, const struct tool_result *result)
+json_t *event_tool_completed(const char *id, const char *thread_id, const char *tool, const char *arguments,
+                             const struct tool_result *result)
 {
+    tool = tool_plain_name(tool);
+    if (agent_tool_event_name(tool) != NULL)
+        return item_event("item.completed", collab_item(id, thread_id, tool, arguments, result));
     if (strcmp(tool, "update_plan") == 0)
         return item_event("item.completed", todo_item(id, arguments));
     if (str_starts_with(tool, MCP_PREFIX))

@@ -9,8 +9,8 @@ struct usage;
 
 /* All return a new reference. */
 json_t *event_text_item(const char *id, const char *type, const char *text);
-json_t *event_tool_started(const char *id, const char *tool, const char *arguments);
-json_t *event_tool_completed(const char *id, const char *tool, const char *arguments,
+json_t *event_tool_started(const char *id, const char *thread_id, const char *tool, const char *arguments);
+json_t *event_tool_completed(const char *id, const char *thread_id, const char *tool, const char *arguments,
                              const struct tool_result *result);
 json_t *event_turn_completed(const struct usage *usage);
 

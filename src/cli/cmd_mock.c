@@ -14,13 +14,15 @@ static const struct option_spec options[] = {
     {"strict", 0, NULL, "refuse a request that differs from the cassette", false},
     {"port", 'p', "N", "listen on this port (default: any free one)", false},
     {"log", 'l', "FILE", "append one JSON line a request to FILE", false},
+    {"log-bodies", 0, NULL, "with the whole request in each line", false},
     {0},
 };
 
 static int run(struct cli_context *ctx, const struct cli_args *args)
 {
     struct error err = {0};
-    struct mock_server_options server_options = {.log_path = cli_option(args, "log")};
+    struct mock_server_options server_options = {.log_path = cli_option(args, "log"),
+                                                .logs_bodies = cli_flag(args, "log-bodies")};
     struct mock_server *server;
     int64_t port;
 

@@ -121,6 +121,7 @@ static const struct schema_key keys[] = {
     {"limits.memory_mb", I, C, NULL, NULL, "Memory of one command.", NULL},
     {"limits.file_mb", I, C, NULL, NULL, "Largest file that a command may write.", NULL},
     {"limits.cpu_seconds", I, C, NULL, NULL, "Processor time of one command.", NULL},
+    {"limits.max_agents", I, C, "1000", NULL, "Agents that models may spawn in one session; 0 is no limit.", NULL},
     {"approvals.deadline_seconds", I, USER, NULL, NULL, "How long a pending approval waits.", NULL},
     {"approvals.default", S, USER, "\"deny\"", "allow|deny", "Its answer after that.", NULL},
     {"dashboard.port", I, USER, NULL, NULL, "Port of `cadre serve`.", NULL},

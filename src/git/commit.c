@@ -173,12 +173,10 @@ static char *take_line(struct buf *b)
     return buf_take(b);
 }
 
-int commit_worktree(struct git_repo *repo, const char *path, const char *parent, const char *message,
-                    struct commit_result *result, struct error *err)
+static int commit_with_index(struct git_repo *repo, const char *path, const char *index, const char *parent,
+                             const char *message, struct commit_result *result, struct error *err)
 {
-    char suffix[9];
-    char *index;
-    char *env_index;
+    char *env_index = xasprintf("GIT_INDEX_FILE=%s", index);
     char *env_dir = xasprintf("GIT_DIR=%s", git_repo_common_dir(repo));
     char *env_tree = xasprintf("GIT_WORK_TREE=%s", path);
     const char *env[] = {NULL, env_dir, env_tree, NULL};
@@ -192,9 +190,6 @@ int commit_worktree(struct git_repo *repo, const char *path, const char *parent,
     char *clean = NULL;
     int rc = -1;
 
-    random_id(suffix, 8);
-    index = xasprintf("%s.index-%s", path, suffix); /* beside the worktree: an agent cannot reach it */
-    env_index = xasprintf("GIT_INDEX_FILE=%s", index);
     env[0] = env_index;
     call.args = read_tree;
     if (git_call(repo, &call, NULL, NULL, err) < 0)
@@ -226,12 +221,39 @@ int commit_worktree(struct git_repo *repo, const char *path, const char *parent,
     rc = 0;
 out:
     (void)unlink(index);
-    free(index);
     free(env_index);
     free(env_dir);
     free(env_tree);
     free(parent_tree);
     free(clean);
     buf_free(&out);
+    return rc;
+}
+
+int commit_worktree(struct git_repo *repo, const char *path, const char *parent, const char *message,
+                    struct commit_result *result, struct error *err)
+{
+    char suffix[9];
+    char *index;
+    int rc;
+
+    random_id(suffix, 8);
+    index = xasprintf("%s.index-%s", path, suffix); /* beside the worktree: an agent cannot reach it */
+    rc = commit_with_index(repo, path, index, parent, message, result, err);
+    free(index);
+    return rc;
+}
+
+int commit_snapshot(struct git_repo *repo, const char *path, const char *scratch, const char *parent, const char *message,
+                    struct commit_result *result, struct error *err)
+{
+    char suffix[9];
+    char *index;
+    int rc;
+
+    random_id(suffix, 8);
+    index = xasprintf("%s/index-%s", scratch, suffix);
+    rc = commit_with_index(repo, path, index, parent, message, result, err);
+    free(index);
     return rc;
 }

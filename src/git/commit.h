@@ -32,6 +32,11 @@ void commit_result_finish(struct commit_result *result);
 int commit_worktree(struct git_repo *repo, const char *path, const char *parent, const char *message,
                     struct commit_result *result, struct error *err);
 
+/* The same for a checkout that is not ours: the scratch index stands in SCRATCH, a folder of ours. Nothing in the
+ * checkout changes, neither files nor index. */
+int commit_snapshot(struct git_repo *repo, const char *path, const char *scratch, const char *parent, const char *message,
+                    struct commit_result *result, struct error *err);
+
 /* The changes between two commits or trees. */
 int commit_changes(struct git_repo *repo, const char *from, const char *to, struct commit_result *result,
                    struct error *err);

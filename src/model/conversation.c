@@ -113,6 +113,35 @@ void conversation_add_answer(struct conversation *c, const char *bytes, size_t n
     c->item_count++;
 }
 
+struct conversation *conversation_copy_items(const struct conversation *c)
+{
+    struct conversation *copy = conversation_create(c->wire->api, NULL, NULL, NULL);
+
+    conversation_take_items(copy, c);
+    return copy;
+}
+
+void conversation_take_items(struct conversation *c, const struct conversation *from)
+{
+    assert(c->lock_count == 0 && c->wire == from->wire);
+    buf_clear(&c->items);
+    buf_append(&c->items, buf_cstr(&from->items), from->items.len);
+    c->item_count = from->item_count;
+    c->open_role = from->open_role;
+    c->image_bytes = from->image_bytes;
+    c->image_count = from->image_count;
+}
+
+void conversation_restore(struct conversation *c, const char *bytes, size_t n, const char *open_role,
+                          unsigned item_count)
+{
+    assert(c->lock_count == 0);
+    buf_clear(&c->items);
+    buf_append(&c->items, bytes, n);
+    c->item_count = item_count;
+    c->open_role = strcmp(open_role, "user") == 0 ? "user" : strcmp(open_role, "assistant") == 0 ? "assistant" : NULL;
+}
+
 void conversation_lock(struct conversation *c)
 {
     c->lock_count++;

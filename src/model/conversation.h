@@ -40,6 +40,16 @@ void conversation_add_tool_result(struct conversation *c, const char *call_id, c
 /* An answer of the model in wire form (struct wire_answer.history), as its items are to be sent back. */
 void conversation_add_answer(struct conversation *c, const char *bytes, size_t n);
 
+/* A second conversation with the same items (and neither prompt nor tools), to be taken over elsewhere. */
+struct conversation *conversation_copy_items(const struct conversation *c);
+
+/* Replaces C's items by those of FROM, which has the same wire form (asserted). Prompt, tools and key stay. */
+void conversation_take_items(struct conversation *c, const struct conversation *from);
+
+/* A conversation's items as they were written down: N bytes of conversation_bytes() and the open role then. */
+void conversation_restore(struct conversation *c, const char *bytes, size_t n, const char *open_role,
+                          unsigned item_count);
+
 /* While a call sends the conversation's bytes nothing may be added (asserted); calls lock and unlock. */
 void conversation_lock(struct conversation *c);
 void conversation_unlock(struct conversation *c);

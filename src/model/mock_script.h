@@ -74,6 +74,7 @@ struct mock_request {
     char *cwd;           /* from <cwd>...</cwd> in the input, or NULL */
     const json_t *tools; /* borrowed from the body */
     size_t body_bytes;
+    const json_t *body; /* borrowed; for the log, may be NULL */
 };
 
 /* NULL with ERR set: "FILE: rules[3].match: unknown key ...". */

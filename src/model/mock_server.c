@@ -24,6 +24,7 @@ struct mock_server {
     struct http_server *http;
     struct mock_script *script;
     char *log_path;
+    bool logs_bodies;
     char *base_url;
     double tokens; /* of the rate limit's bucket */
     int64_t refilled_us;
@@ -71,6 +72,10 @@ static void log_request(struct mock_server *server, const struct http_exchange *
     jw_pair_int(&w, "status", status);
     if (note != NULL)
         jw_pair_string(&w, "note", note);
+    if (server->logs_bodies && request != NULL && request->body != NULL) {
+        jw_key(&w, "body");
+        jw_value(&w, request->body);
+    }
     jw_object_end(&w);
     buf_putc(&line, '\n');
     if (file_append(server->log_path, line.data, line.len, 0600, &err) < 0)
@@ -338,6 +343,7 @@ static void answer_post(struct mock_server *server, struct http_exchange *exchan
     request.task = header_or_empty(exchange, "x-cadre-task");
     request.model = "";
     request.body_bytes = n;
+    request.body = body;
     str_to_int64(header_or_empty(exchange, "x-cadre-attempt"), 0, 1 << 20, &request.attempt);
     if (!json_is_object(body)) {
         log_request(server, exchange, &request, 400, "the body is no JSON object");
@@ -387,6 +393,7 @@ struct mock_server *mock_server_create(struct loop *loop, const struct mock_serv
     server->loop = loop;
     server->script = options->script;
     server->log_path = xstrdup(options->log_path);
+    server->logs_bodies = options->logs_bodies;
     server->tokens = options->script->burst;
     server->refilled_us = clock_monotonic_us();
     server->http = http_server_create(loop, &http, err);

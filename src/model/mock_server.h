@@ -5,6 +5,7 @@
 
 #include "base/error.h"
 
+#include <stdbool.h>
 #include <stdint.h>
 
 struct loop;
@@ -15,6 +16,7 @@ struct mock_server_options {
     struct mock_script *script; /* taken */
     uint16_t port;              /* 0: any free one */
     const char *log_path;       /* a JSON line a request is appended; NULL: none */
+    bool logs_bodies;           /* the line holds the request's body too */
 };
 
 /* NULL with ERR set (the script is freed then too). */

@@ -66,11 +66,20 @@ void tool_set_destroy(struct tool_set *set)
     free(set);
 }
 
+const char *tool_plain_name(const char *name)
+{
+    static const char *const prefixes[] = {"functions.", "multi_agent_v1.", "multi_agent_v1__", "multi_agent_v2.",
+                                           "multi_agent_v2__"};
+
+    for (size_t i = 0; i < sizeof prefixes / sizeof prefixes[0]; i++)
+        if (str_starts_with(name, prefixes[i]))
+            return name + strlen(prefixes[i]);
+    return name;
+}
+
 static const struct tool *find(const struct tool_set *set, const char *name)
 {
-    /* Some models prefix the names of functions. */
-    if (str_starts_with(name, "functions."))
-        name += strlen("functions.");
+    name = tool_plain_name(name);
     for (size_t i = 0; i < set->count; i++)
         if (strcmp(set->entries[i].tool->name, name) == 0)
             return set->entries[i].tool;
@@ -135,6 +144,13 @@ void tool_append_for_model(struct buf *out, const struct tool_set *set, const ch
     }
 }
 
+bool tool_set_waits(const struct tool_set *set, const char *name)
+{
+    const struct tool *tool = find(set, name);
+
+    return tool != NULL && (tool->flags & TOOL_WAITS) != 0;
+}
+
 /* --- One call ----------------------------------------------------------------------------------------------- */
 
 static void call_free(struct tool_call *call)
@@ -144,6 +160,7 @@ static void call_free(struct tool_call *call)
         free(call->changes[i].path);
     free(call->changes);
     free(call->image_base64);
+    json_decref((json_t *)call->result.agents);
     buf_free(&call->output);
     free(call);
 }

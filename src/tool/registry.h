@@ -17,6 +17,7 @@
 
 struct approval_desk;
 struct buf;
+struct agent_host;
 struct loop;
 struct sandbox_policy;
 struct tool_call;
@@ -33,6 +34,7 @@ struct tool_call_context { /* borrowed until the call is done */
     const char *const *env; /* of commands */
     struct tool_session *session;
     const struct approval_desk *desk; /* who decides whether a command may run; NULL: all run in the sandbox */
+    const struct agent_host *agents; /* tool/agents.h; NULL: this thread works alone */
 };
 
 struct tool_change { /* for file_change events */
@@ -50,6 +52,7 @@ struct tool_result { /* strings are borrowed for the callback */
     int exit_code; /* of a command; -1 when it runs still or was killed */
     const struct tool_change *changes;
     size_t change_count;
+    const json_t *agents; /* of an agent tool: what its event says, see tool/agents.h; or NULL */
 };
 
 /* The tools of a thread: commands and patches (unless READ_ONLY leaves patches out), the plan, images, and the submit
@@ -69,6 +72,11 @@ bool tool_set_is_parallel_safe(const struct tool_set *set, const char *name);
 /* Appends OUTPUT of tool NAME as a model gets it: what comes from outside is marked as data with its source; the head that
  * the engine writes before a command's output stays as it is. */
 void tool_append_for_model(struct buf *out, const struct tool_set *set, const char *name, const char *output, size_t n);
+/* Does tool NAME wait for what others do? Calling it again and again is then no sign of a loop. */
+bool tool_set_waits(const struct tool_set *set, const char *name);
+
+/* NAME without the prefix that some models put before it ("functions.", "multi_agent_v1."). */
+const char *tool_plain_name(const char *name);
 
 struct tool_session *tool_session_create(struct loop *loop);
 void tool_session_destroy(struct tool_session *session); /* kills what runs; NULL is fine */

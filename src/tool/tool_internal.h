@@ -12,6 +12,7 @@ enum tool_flags {
     TOOL_FREE_FORM = 8,  /* custom tool where the API has those; then ARGS is {"input": text} */
     TOOL_HIDDEN = 16,    /* understood, but not offered (older names) */
     TOOL_OWN_WORDS = 32, /* answers in our words alone; what others answer is marked as data (base/fence.h) */
+    TOOL_WAITS = 64,     /* its result depends on what others do meanwhile */
 };
 
 struct tool {
