@@ -115,6 +115,21 @@ struct slots *office_slots(struct office *office)
     return office->slots;
 }
 
+unsigned office_propose_max_threads(const struct office *office)
+{
+    struct map_entry *entry;
+    size_t cursor = 0;
+    unsigned least = 0;
+
+    while ((entry = map_next(&office->providers, &cursor)) != NULL) {
+        unsigned proposed = limiter_propose_max_threads(provider_limiter(entry->value));
+
+        if (proposed > 0 && (least == 0 || proposed < least))
+            least = proposed;
+    }
+    return least;
+}
+
 void office_pause(struct office *office, bool is_paused)
 {
     struct map_entry *entry;

@@ -72,6 +72,9 @@ struct agent_tools {
     bool with_merge;
 };
 
+/* The threads that the provider which said "enough" first can keep busy; 0: none said so. */
+unsigned office_propose_max_threads(const struct office *office);
+
 /* While paused no thread asks its model again; commands that run go on. */
 void office_pause(struct office *office, bool is_paused);
 /* The open sessions, as an array of {thread, role, task, attempt, busy}; the caller's. */

@@ -699,6 +699,7 @@ int run_execute(const struct run_options *options, struct run_outcome *outcome, 
     if (run->recorder != NULL && run_close_cassette(run, rc == 0 ? err : NULL) < 0 && rc == 0)
         rc = -1;
     fiber_shield(true);
+    tuning_propose(run);
     run->ending = rc == 0 ? "completed" : err->code == ERROR_CANCELLED ? "interrupted" : "failed";
     if (run_hook(run, "after_run", run->settings.hook_after_run, git_repo_toplevel(run->repo), NULL, &hook_err) < 0)
         log_warning("%s", hook_err.text);

@@ -206,6 +206,8 @@ int acceptance_run_all(struct run *run, const char *dir, const struct vec *tasks
 
 void tuning_note_return(struct run *run, enum return_reason reason);
 void tuning_note_window(struct run *run, unsigned window);
+/* At the end of a run: the max_threads that the provider's answers speak for, when it is fewer than configured. */
+void tuning_propose(struct run *run);
 int tuning_strictness(const struct run *run); /* 0 to 3 */
 int tuning_batch_size(const struct run *run);
 int tuning_max_task_files(const struct run *run);

@@ -9,6 +9,7 @@
 
 #include "agent/slots.h"
 #include "base/alloc.h"
+#include "base/log.h"
 
 /* Drifts that it takes to reach each step of strictness. */
 static const int drift_steps[] = {1, 3, 6};
@@ -65,6 +66,17 @@ void tuning_note_return(struct run *run, enum return_reason reason)
         tell(run, "plan_strictness", level, tuning_strictness(run), "drift");
     if (tuning_batch_size(run) != size)
         tell(run, "batch_size", size, tuning_batch_size(run), reason == RETURN_DRIFT ? "drift" : "messy diffs");
+}
+
+void tuning_propose(struct run *run)
+{
+    unsigned proposed = run->office == NULL ? 0 : office_propose_max_threads(run->office);
+
+    if (proposed == 0 || (int64_t)proposed >= run->settings.agents.max_threads)
+        return;
+    run_emit(run, json_pack("{s:s, s:s, s:i, s:i, s:s}", "type", "tuning.proposed", "setting", "max_threads", "configured",
+                            (int)run->settings.agents.max_threads, "proposed", (int)proposed, "reason", "429 or overload"));
+    log_info("the provider keeps %u threads busy: `[agents] max_threads = %u` would wait less", proposed, proposed);
 }
 
 void tuning_note_window(struct run *run, unsigned window)

@@ -71,6 +71,7 @@ cd "$SCRATCH/faults" || exit 1
 "$CADRE" run --json "mend both" >"$SCRATCH/faults.out" 2>"$SCRATCH/faults.err"
 code=$?
 ok a_429_and_a_cut_stream_are_survived is "$code" 0
+ok fewer_threads_are_proposed_where_the_provider_said_enough is "$(jq -r 'select(.type=="tuning.proposed") | .setting + " " + (.proposed < .configured | tostring)' "$SCRATCH/faults.out")" "max_threads true"
 ok retries_are_reported test "$(jq -r 'select(.type=="error").message' "$SCRATCH/faults.out" | wc -l)" -ge 2
 
 # --- Ctrl-C and resume --------------------------------------------------------------------------------------------
