@@ -86,7 +86,8 @@ int office_make_carried(struct agent_session *s, const struct role *role, const 
 {
     struct office *office = s->office;
     const struct config *c = office->options.config;
-    char id[RANDOM_UUID_BYTES];
+    char new_id[RANDOM_UUID_BYTES];
+    const char *id = spec->thread_id != NULL ? spec->thread_id : new_id;
     char *dir;
     struct carried_options options = {
         .loop = office->options.loop,
@@ -101,7 +102,7 @@ int office_make_carried(struct agent_session *s, const struct role *role, const 
         .output_schema = spec->output_schema,
         .policy = &s->policy,
         .extra_env = spec->extra_env,
-        .budget = office->options.budget,
+        .budget = spec->budget != NULL ? spec->budget : office->options.budget,
         .prices = office->prices,
         .turn_timeout_ms = office_turn_timeout(office, spec),
         .watch_deltas = spec->on_text_delta != NULL,
@@ -114,7 +115,7 @@ int office_make_carried(struct agent_session *s, const struct role *role, const 
         .data = s,
     };
 
-    random_uuid(id);
+    random_uuid(new_id);
     if (runner_config_init(&s->runner, c, role->runner, err) < 0)
         return error_wrap(err, "role %s", role->name);
     dir = private_folder(office, id, err);
