@@ -89,9 +89,11 @@ static bool has_word(const char *words, const char *word)
 {
     size_t n = strlen(word);
 
+    if (n == 0)
+        return false;
     for (const char *p = words; p != NULL && (p = strstr(p, word)) != NULL; p++) {
         if ((p == words || p[-1] == ' ') && (p[n] == '\0' || p[n] == ' '))
-            return n > 0;
+            return true;
     }
     return false;
 }
