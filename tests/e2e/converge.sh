@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # A short run of bench/converge: simulated teams that go wrong in every way, judged by hidden tests.
 . "$(dirname "$0")/lib.sh"
-converge=$1
+converge=$(readlink -f "$1")
 cd "$SCRATCH" || exit 1
 
 "$converge" --cadre "$CADRE" --runs 3 --mix everything >"$SCRATCH/out" 2>&1
