@@ -371,14 +371,33 @@ static int make_policy(struct agent_session *s, const struct role *role, const s
     if (spec->read_only)
         mode = SANDBOX_READ_ONLY;
     sandbox_policy_init(&s->policy, mode, spec->cwd);
-    if (mode == SANDBOX_WORKSPACE_WRITE) {
-        config_list(c, "sandbox_workspace_write.writable_roots", &s->policy.writable_roots);
-        s->policy.network_access = config_bool(c, "sandbox_workspace_write.network_access");
-        s->policy.exclude_tmpdir_env_var = config_bool(c, "sandbox_workspace_write.exclude_tmpdir_env_var");
-        s->policy.exclude_slash_tmp = config_bool(c, "sandbox_workspace_write.exclude_slash_tmp");
-    }
+    sandbox_policy_configure(&s->policy, c);
     agent_hidden_paths(s->office->state_dir, &s->policy.hidden_paths);
     return 0;
+}
+
+/* The /tmp that the thread's commands share; without a state folder each has its own. */
+static void give_tmp(struct agent_session *s)
+{
+    struct error err = {0};
+    char *folder;
+
+    if (!s->policy.private_tmp || s->office->state_dir == NULL || s->thread == NULL)
+        return;
+    folder = path_join(s->office->state_dir, "tmp");
+    if (file_make_directories(folder, 0700, &err) == 0)
+        s->policy.tmp_dir = path_join(folder, session_id(s));
+    else
+        log_warning("commands of thread %s do not share a /tmp: %s", session_id(s), err.text);
+    free(folder);
+}
+
+static void take_tmp(struct agent_session *s)
+{
+    struct error err = {0};
+
+    if (s->policy.tmp_dir != NULL && file_remove_tree(s->policy.tmp_dir, &err) < 0)
+        log_warning("%s", err.text);
 }
 
 /* High priority unblocks merges: who plans, and who judges. */
@@ -449,8 +468,9 @@ static void add_context(struct agent_session *s)
     buf_clear(&b);
     buf_printf(&b,
                "<environment_context>\n<cwd>%s</cwd>\n<sandbox_mode>%s</sandbox_mode>\n<network_access>%s"
-               "</network_access>\n<shell>bash</shell>\n</environment_context>",
-               s->policy.cwd, sandbox_mode_name(s->policy.mode), s->policy.network_access ? "enabled" : "restricted");
+               "</network_access>\n<shell>bash</shell>\n%s</environment_context>",
+               s->policy.cwd, sandbox_mode_name(s->policy.mode), s->policy.network_access ? "enabled" : "restricted",
+               s->policy.private_tmp ? "<tmp>/tmp is your own: it is not the machine's</tmp>\n" : "");
     thread_add_message(s->thread, MESSAGE_USER, b.data);
     buf_free(&b);
 }
@@ -668,6 +688,7 @@ struct agent_session *agent_session_open(struct office *office, const struct age
         agent_session_close(s);
         return NULL;
     }
+    give_tmp(s);
     vec_push(&office->sessions, s);
     return s;
 }
@@ -752,6 +773,7 @@ void agent_session_close(struct agent_session *s)
         slots_release(s->office->slots);
     tool_set_destroy(s->tools);
     mcp_toolbox_close(s->toolbox);
+    take_tmp(s);
     sandbox_policy_finish(&s->policy);
     str_list_finish(&s->env);
     free(s->role);

@@ -106,6 +106,23 @@ static void make_policy(struct program_box *box, const struct runner_config *rc,
     box->policy.nestable = box->kind == RUNNER_BOX_BOTH && !full;
 }
 
+/* What the user gives the program is not hidden from it. */
+static void unhide(struct program_box *box, const char *path)
+{
+    struct str_list *hidden = &box->policy.hidden_paths;
+    char *real = realpath(path, NULL);
+
+    for (size_t i = hidden->len; i > 0; i--) {
+        char *real_hidden = realpath(hidden->items[i - 1], NULL);
+
+        if (path_is_below(path, hidden->items[i - 1]) ||
+            (real != NULL && real_hidden != NULL && path_is_below(real, real_hidden)))
+            str_list_remove(hidden, i - 1);
+        free(real_hidden);
+    }
+    free(real);
+}
+
 int program_box_bring(struct program_box *box, const char *from, const char *to, bool link, struct error *err)
 {
     char *target = path_join(box->home, to);
@@ -113,6 +130,7 @@ int program_box_bring(struct program_box *box, const char *from, const char *to,
     int rc = 0;
 
     if (file_exists(from)) {
+        unhide(box, from);
         rc = file_make_directories(folder, 0700, err);
         if (rc == 0 && !link && file_is_regular(from))
             rc = file_copy(from, target, err);

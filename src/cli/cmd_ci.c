@@ -185,7 +185,7 @@ static bool can_cut_network(const struct ci_cli *cli, const struct run_settings 
     if (cli_flag(cli->args, "network") || settings->ci_network)
         return false;
     sandbox_probe(&probe);
-    if (probe.has_namespaces && probe.landlock_abi > 0 && probe.has_seccomp)
+    if (probe.namespaces != NAMESPACE_NONE && probe.landlock_abi > 0 && probe.has_seccomp)
         return true;
     if (!cli->ctx->quiet)
         fprintf(stderr, "cadre: test steps keep the network: this machine gives no private one (cadre sandbox --explain)\n");

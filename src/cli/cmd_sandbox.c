@@ -1,8 +1,10 @@
 /* cli/cmd_sandbox.c: `cadre sandbox`: one command under a sandbox policy. */
 #include "cli/command.h"
+#include "cli/settings.h"
 
 #include "base/buf.h"
 #include "base/path.h"
+#include "config/config.h"
 #include "sandbox/exec_helper.h"
 #include "sandbox/policy.h"
 
@@ -18,6 +20,7 @@ static const struct option_spec sandbox_options[] = {
     {"hide", 0, "PATH", "a path that the command cannot see", true},
     {"network", 0, NULL, "with network", false},
     {"loopback", 0, NULL, "without network, but with a private loopback", false},
+    {"private-tmp", 0, NULL, "with an empty /tmp of its own", false},
     {"nestable", 0, NULL, "for a program that brings a box of its own (with network)", false},
     {"explain", 0, NULL, "print what each layer gives on this kernel", false},
     {0},
@@ -40,12 +43,12 @@ static int run(struct cli_context *ctx, const struct cli_args *args)
     const char *mode_name = cli_option(args, "mode");
     enum sandbox_mode mode = SANDBOX_WORKSPACE_WRITE;
     struct sandbox_policy policy;
+    struct config *config;
     struct str_list argv = {0};
     struct error err = {0};
     const char *value;
     char *cwd;
 
-    (void)ctx;
     if (cli_flag(args, "explain"))
         return explain();
     if (mode_name != NULL && sandbox_mode_parse(mode_name, &mode, &err) < 0) {
@@ -56,13 +59,19 @@ static int run(struct cli_context *ctx, const struct cli_args *args)
         error_set(&err, ERROR_USAGE, "a command is expected: cadre sandbox [--mode MODE] -- COMMAND");
         return cli_fail(&err);
     }
+    config = cli_load_config(ctx, &err);
+    if (config == NULL)
+        return cli_fail(&err);
     cwd = path_current_directory();
     sandbox_policy_init(&policy, mode, cwd);
+    sandbox_policy_configure(&policy, config);
+    config_destroy(config);
     for (size_t i = 0; (value = cli_option_at(args, "writable", i)) != NULL; i++)
         str_list_add(&policy.writable_roots, value);
     for (size_t i = 0; (value = cli_option_at(args, "hide", i)) != NULL; i++)
         str_list_add(&policy.hidden_paths, value);
-    policy.network_access = cli_flag(args, "network");
+    policy.network_access = policy.network_access || cli_flag(args, "network");
+    policy.private_tmp = policy.private_tmp || cli_flag(args, "private-tmp");
     policy.nestable = cli_flag(args, "nestable");
     policy.loopback = cli_flag(args, "loopback");
     if (sandbox_wrap(&policy, (const char *const *)args->positionals.items, &argv, &err) == 0) {
@@ -80,7 +89,8 @@ const struct command command_sandbox = {
     .name = "sandbox",
     .summary = "run one command under a sandbox policy",
     .usage = "[OPTIONS] -- COMMAND [ARGUMENT...]",
-    .details = "The working directory is the writable root; .git, .codex and .agents in it stay read-only. The exit code is\n"
+    .details = "The policy is an agent's: the working directory is the writable root, .git, .codex and .agents in it stay\n"
+               "read-only, the user's secrets are hidden, [sandbox] and [sandbox_workspace_write] hold. The exit code is\n"
                "the command's; 126 when the sandbox cannot be set up, 127 when the command does not exist.",
     .example = "cadre sandbox -- make check\ncadre sandbox --mode read-only -- git log\ncadre sandbox --explain",
     .options = sandbox_options,

@@ -1,14 +1,16 @@
 /* sandbox/exec_helper.h: runs a command under a policy, by executing this program again as a helper that shuts itself in
  * and then becomes the command.
  *
- * The layers, in this order: closed descriptors, resource limits, no_new_privs; where user namespaces are allowed a mount
- * namespace (read-only carve-outs, hidden paths) and a network namespace; Landlock (files, TCP, scopes); seccomp. Landlock and
- * seccomp are the floor: without them nothing runs unless the mode is danger-full-access. */
+ * The layers, in this order: closed descriptors; where user namespaces are allowed namespaces of its own (user, mount, process
+ * numbers, IPC, network) with read-only carve-outs and hidden paths; resource limits; no_new_privs; Landlock (files, TCP,
+ * scopes); seccomp. Landlock and seccomp are the floor: without them nothing runs unless the mode is danger-full-access.
+ * box.h shows the processes. The helper and all it started die with the program that called sandbox_wrap(). */
 #ifndef CADRE_SANDBOX_EXEC_HELPER_H
 #define CADRE_SANDBOX_EXEC_HELPER_H
 
 #include "base/error.h"
 #include "base/str.h"
+#include "sandbox/namespace.h"
 
 #include <stdbool.h>
 
@@ -30,7 +32,8 @@ int sandbox_exec_helper_main(int argc, char **argv);
 struct sandbox_probe {
     int landlock_abi; /* 0: none */
     bool has_seccomp;
-    bool has_namespaces;
+    enum namespace_support namespaces;
+    bool has_memory_group; /* a control group can be made */
 };
 void sandbox_probe(struct sandbox_probe *probe);
 

@@ -1,9 +1,14 @@
 /* sandbox/landlock.c: see landlock.h. Constants from the kernel's include/uapi/linux/landlock.h. */
 #include "sandbox/landlock.h"
 
+#include "base/path.h"
+
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -92,9 +97,9 @@ int landlock_scope_create(int abi)
     return (int)syscall(SYS_landlock_create_ruleset, &attr, sizeof attr, 0);
 }
 
-int landlock_allow(int ruleset, int abi, const char *path, bool writable)
+static int allow(int ruleset, int abi, const char *path, uint64_t rights)
 {
-    struct path_beneath_attr rule = {.allowed_access = writable ? all_rights(abi) : READ_RIGHTS};
+    struct path_beneath_attr rule = {.allowed_access = rights};
     struct stat st;
     int saved;
     int rc;
@@ -108,6 +113,43 @@ int landlock_allow(int ruleset, int abi, const char *path, bool writable)
     saved = errno;
     (void)close(rule.parent_fd);
     errno = saved;
+    return rc;
+}
+
+int landlock_allow(int ruleset, int abi, const char *path, bool writable)
+{
+    return allow(ruleset, abi, path, writable ? all_rights(abi) : READ_RIGHTS);
+}
+
+int landlock_allow_except(int ruleset, int abi, const char *path, bool writable, const char *const *except, size_t count)
+{
+    bool is_parted = false;
+    struct dirent *entry;
+    DIR *dir;
+    int rc = 0;
+
+    for (size_t i = 0; i < count; i++) {
+        if (path_is_below(path, except[i]))
+            return 0;
+        is_parted = is_parted || path_is_below(except[i], path);
+    }
+    if (!is_parted)
+        return landlock_allow(ruleset, abi, path, writable);
+    dir = opendir(path);
+    if (dir == NULL)
+        return errno == ENOENT || errno == EACCES || errno == ENOTDIR ? 0 : -1;
+    if (!writable)
+        rc = allow(ruleset, abi, path, FS_READ_DIR);
+    while (rc == 0 && (entry = readdir(dir)) != NULL) {
+        char *below = path_join(path, entry->d_name);
+        struct stat st;
+
+        if (strcmp(entry->d_name, ".") != 0 && strcmp(entry->d_name, "..") != 0 && lstat(below, &st) == 0 &&
+            !S_ISLNK(st.st_mode)) /* what a link points to has a rule of its own */
+            rc = landlock_allow_except(ruleset, abi, below, writable, except, count);
+        free(below);
+    }
+    (void)closedir(dir);
     return rc;
 }
 

@@ -1,13 +1,18 @@
 /* sandbox/namespace.c: see namespace.h. */
 #include "sandbox/namespace.h"
 
+#include "base/alloc.h"
+#include "base/path.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/capability.h>
+#include <linux/securebits.h>
 #include <net/if.h>
 #include <sched.h>
 #include <stdint.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/mount.h>
@@ -52,26 +57,46 @@ static void bring_loopback_up(void)
     (void)close(fd);
 }
 
-bool namespace_enter(bool network)
+static uid_t outer_uid;
+static gid_t outer_gid;
+
+void namespace_remember_user(void)
 {
-    uid_t uid = geteuid();
-    gid_t gid = getegid();
+    outer_uid = geteuid();
+    outer_gid = getegid();
+}
+
+bool namespace_settle(bool loopback)
+{
     char map[64];
 
-    if (unshare(CLONE_NEWUSER | CLONE_NEWNS | (network ? 0 : CLONE_NEWNET)) < 0)
-        return false;
     (void)write_text("/proc/self/setgroups", "deny");
-    (void)snprintf(map, sizeof map, "%u %u 1", uid, uid);
+    (void)snprintf(map, sizeof map, "%u %u 1", outer_uid, outer_uid);
     if (!write_text("/proc/self/uid_map", map))
         return false;
-    (void)snprintf(map, sizeof map, "%u %u 1", gid, gid);
+    (void)snprintf(map, sizeof map, "%u %u 1", outer_gid, outer_gid);
     if (!write_text("/proc/self/gid_map", map))
         return false;
-    if (mount(NULL, "/", NULL, MS_REC | MS_SLAVE, NULL) < 0)
+    /* Mounts of a new user namespace do not reach the outer one; those made outside later are not to come in either. A
+     * policy that allows the namespace but nothing in it (AppArmor's) refuses here. */
+    if (mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0)
         return false;
-    if (!network)
+    if (loopback)
         bring_loopback_up();
     return true;
+}
+
+bool namespace_enter(bool network)
+{
+    namespace_remember_user();
+    if (unshare(CLONE_NEWUSER | CLONE_NEWNS | (network ? 0 : CLONE_NEWNET)) < 0)
+        return false;
+    return namespace_settle(!network);
+}
+
+bool namespace_mount_proc(void)
+{
+    return mount("proc", "/proc", "proc", MS_NOSUID | MS_NODEV | MS_NOEXEC, NULL) == 0;
 }
 
 /* Flags of the mount at PATH that a remount in a user namespace may not clear. */
@@ -108,15 +133,74 @@ bool namespace_make_read_only(const char *path)
     return mount(NULL, path, NULL, MS_REMOUNT | MS_BIND | MS_RDONLY | locked_flags(path), NULL) == 0;
 }
 
+/* The folder that stands for every hidden one: the first that was covered. */
+static char *empty_folder;
+
 bool namespace_hide(const char *path)
 {
     struct stat st;
 
     if (stat(path, &st) < 0)
         return errno == ENOENT || errno == ENOTDIR || errno == EACCES;
-    if (S_ISDIR(st.st_mode))
-        return mount("none", path, "tmpfs", MS_NOSUID | MS_NODEV | MS_NOEXEC | MS_RDONLY, "size=4k,mode=000") == 0;
-    return mount("/dev/null", path, NULL, MS_BIND, NULL) == 0;
+    if (!S_ISDIR(st.st_mode))
+        return mount("/dev/null", path, NULL, MS_BIND, NULL) == 0;
+    if (empty_folder != NULL)
+        return mount(empty_folder, path, NULL, MS_BIND, NULL) == 0;
+    if (mount("none", path, "tmpfs", MS_NOSUID | MS_NODEV | MS_NOEXEC | MS_RDONLY, "size=4k,mode=000") < 0)
+        return false;
+    empty_folder = xstrdup(path);
+    return true;
+}
+
+/* Makes the folders of PATH that are missing below OUTER. */
+static bool make_below(const char *outer, const char *path)
+{
+    char *copy = xstrdup(path);
+    bool ok = true;
+
+    for (char *slash = strchr(copy + strlen(outer) + 1, '/'); ok; slash = strchr(slash + 1, '/')) {
+        if (slash != NULL)
+            *slash = '\0';
+        ok = mkdir(copy, 0700) == 0 || errno == EEXIST;
+        if (slash == NULL)
+            break;
+        *slash = '/';
+    }
+    free(copy);
+    return ok;
+}
+
+static bool bind_descriptor(int fd, const char *to)
+{
+    char source[64];
+
+    (void)snprintf(source, sizeof source, "/proc/self/fd/%d", fd);
+    return mount(source, to, NULL, MS_BIND | MS_REC, NULL) == 0;
+}
+
+bool namespace_cover(const char *folder, const char *with, const char *const *kept, size_t count)
+{
+    int *fds = xcalloc(count + 1, sizeof *fds);
+    int with_fd = with == NULL ? -1 : open(with, O_PATH | O_DIRECTORY | O_CLOEXEC);
+    bool ok = with == NULL || with_fd >= 0;
+
+    for (size_t i = 0; i < count; i++)
+        fds[i] = path_is_below(kept[i], folder) && strcmp(kept[i], folder) != 0
+                     ? open(kept[i], O_PATH | O_DIRECTORY | O_CLOEXEC)
+                     : -1;
+    if (ok)
+        ok = with_fd >= 0 ? bind_descriptor(with_fd, folder)
+                          : mount("none", folder, "tmpfs", MS_NOSUID | MS_NODEV, "size=50%,mode=1777") == 0;
+    for (size_t i = 0; i < count; i++) {
+        if (fds[i] < 0)
+            continue;
+        ok = ok && make_below(folder, kept[i]) && bind_descriptor(fds[i], kept[i]);
+        (void)close(fds[i]);
+    }
+    if (with_fd >= 0)
+        (void)close(with_fd);
+    free(fds);
+    return ok;
 }
 
 static bool set_read_only(const char *path, bool on, bool recursive)
@@ -160,30 +244,37 @@ bool namespace_make_all_read_only(const char *const *roots, size_t count)
     return true;
 }
 
-/* All capabilities but KEEP (-1: none), which root keeps over an exec. */
-static bool drop_capabilities(int keep)
+static bool set_capabilities(int keep)
 {
     struct __user_cap_header_struct header = {.version = _LINUX_CAPABILITY_VERSION_3};
     struct __user_cap_data_struct data[2] = {{0}};
 
     if (keep >= 0)
         data[keep / 32].permitted = data[keep / 32].effective = 1U << (keep % 32);
-    for (unsigned long cap = 0; cap < 64; cap++)
-        if ((int)cap != keep && prctl(PR_CAPBSET_DROP, cap, 0, 0, 0) < 0 && errno != EINVAL)
-            return false;
     (void)prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0);
     return syscall(SYS_capset, &header, data) == 0;
 }
 
 bool namespace_drop_capabilities(void)
 {
-    return drop_capabilities(-1);
+    /* With this root is like any other user when it executes a program, which saves the bounding set. */
+    return prctl(PR_SET_SECUREBITS, SECBIT_NOROOT | SECBIT_NOROOT_LOCKED | SECBIT_NO_SETUID_FIXUP |
+                                        SECBIT_NO_SETUID_FIXUP_LOCKED) == 0 &&
+           set_capabilities(-1);
 }
 
 bool namespace_drop_capabilities_nestable(void)
 {
     /* The kernel wants it of who maps uid 0 into a new user namespace (user_namespaces(7)). */
-    return drop_capabilities(geteuid() == 0 ? CAP_SETFCAP : -1);
+    int keep = geteuid() == 0 ? CAP_SETFCAP : -1;
+
+    for (int cap = 0; cap < 64; cap++)
+        if (cap != keep && prctl(PR_CAPBSET_DROP, (unsigned long)cap, 0, 0, 0) < 0) {
+            if (errno == EINVAL)
+                break; /* the kernel's last one was before it */
+            return false;
+        }
+    return set_capabilities(keep);
 }
 
 /* In the child: as a program's own box would do it. */
@@ -206,14 +297,31 @@ bool namespace_probe_nesting(void)
     return WIFEXITED(status) && WEXITSTATUS(status) == 0;
 }
 
-bool namespace_probe(void)
+/* In the child of the probe: what init does, as far as it can be refused. */
+static int try_all(void)
+{
+    pid_t child;
+    int status = 0;
+
+    namespace_remember_user();
+    if (unshare(CLONE_NEWUSER | CLONE_NEWNS | CLONE_NEWNET | CLONE_NEWPID | CLONE_NEWIPC) < 0 || !namespace_settle(true))
+        return NAMESPACE_NONE;
+    child = fork();
+    if (child == 0)
+        _exit(namespace_mount_proc() ? 0 : 1);
+    if (child < 0 || waitpid(child, &status, 0) != child)
+        return NAMESPACE_NONE;
+    return WIFEXITED(status) && WEXITSTATUS(status) == 0 ? NAMESPACE_ALL : NAMESPACE_OLD_PROC;
+}
+
+enum namespace_support namespace_probe(void)
 {
     int status = 0;
     pid_t child = fork();
 
     if (child == 0)
-        _exit(namespace_enter(false) ? 0 : 1);
-    if (child < 0 || waitpid(child, &status, 0) != child)
-        return false;
-    return WIFEXITED(status) && WEXITSTATUS(status) == 0;
+        _exit(try_all());
+    if (child < 0 || waitpid(child, &status, 0) != child || !WIFEXITED(status))
+        return NAMESPACE_NONE;
+    return (enum namespace_support)WEXITSTATUS(status);
 }

@@ -5,9 +5,23 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+/* Before a process is cloned into a user namespace: who it will be in there. */
+void namespace_remember_user(void);
+
+/* In that process: it is the same user as outside, its mounts are its own, and with LOOPBACK its network's loopback is up.
+ * False with errno when the kernel's policy gives the namespace but no rights in it. */
+bool namespace_settle(bool loopback);
+
 /* Enters a user and a mount namespace, and without NETWORK a network namespace with only its loopback up. False when the
- * kernel or its policy does not allow it; nothing has changed then. */
+ * kernel or its policy does not allow it. */
 bool namespace_enter(bool network);
+
+/* A /proc that shows only the processes of the own process namespace. False where the outer /proc is covered in parts (in
+ * some containers): the kernel does not allow it then. */
+bool namespace_mount_proc(void);
+
+/* FOLDER becomes WITH (NULL: an empty folder in memory), but for the folders KEPT (COUNT) that are below it. */
+bool namespace_cover(const char *folder, const char *with, const char *const *kept, size_t count);
 
 /* PATH (and what is below) becomes read-only. Missing paths are no error. */
 bool namespace_make_read_only(const char *path);
@@ -28,7 +42,12 @@ bool namespace_probe_nesting(void);
 /* Gives up every capability that the user namespace brought, for good. */
 bool namespace_drop_capabilities(void);
 
-/* Does the kernel allow it? Tried in a child. */
-bool namespace_probe(void);
+/* What does the kernel allow? Tried in a child. */
+enum namespace_support {
+    NAMESPACE_NONE,
+    NAMESPACE_OLD_PROC, /* all, but /proc goes on to show the processes outside */
+    NAMESPACE_ALL,
+};
+enum namespace_support namespace_probe(void);
 
 #endif

@@ -1,10 +1,9 @@
 /* sandbox/permissions.c: see permissions.h. A profile and those it extends are laid over each other, the outermost last, then
- * turned into a policy. Never touches the file system but to ask whether paths can be hidden on this kernel. */
+ * turned into a policy. Never touches the file system. */
 #include "sandbox/permissions.h"
 
 #include "base/path.h"
 #include "base/str.h"
-#include "sandbox/exec_helper.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -264,69 +263,37 @@ static int take_profile(struct profile *p, const char *name, int depth, struct e
     return 0;
 }
 
-/* The entries that a box of writable roots cannot keep. */
+static bool is_below_one(const char *path, const struct str_list *outer)
+{
+    for (size_t i = 0; i < outer->len; i++)
+        if (path_is_below(path, outer->items[i]))
+            return true;
+    return false;
+}
+
+/* The entries that the box cannot keep: a writable folder in a part that is shut off, and a denied workspace. */
 static int check_paths(const struct profile *p, const struct toml_value *at, struct error *err)
 {
-    struct str_list writable = {0};
-    const struct str_list *narrow[] = {&p->reads, &p->denies};
-    struct sandbox_probe probe = {0};
-    int rc = -1;
-
-    str_list_copy(&writable, &p->writes);
-    if (p->workspace == ACCESS_WRITE) {
-        str_list_add(&writable, p->cwd);
-        str_list_copy(&writable, &p->roots);
-    }
-    if (p->slash_tmp == ACCESS_WRITE)
-        str_list_add(&writable, "/tmp");
-    if (p->tmpdir == ACCESS_WRITE && getenv("TMPDIR") != NULL)
-        str_list_add(&writable, getenv("TMPDIR"));
-    for (size_t n = 0; n < 2; n++) {
-        for (size_t i = 0; i < narrow[n]->len; i++) {
-            const char *path = narrow[n]->items[i];
-
-            for (size_t j = 0; j < writable.len; j++) {
-                if (path_is_below(path, writable.items[j])) {
-                    (void)fail(p, at, err,
-                               "is inside of a writable folder, where the box cannot keep it apart: move it, "
-                               "or take "
-                               "the writable folder out",
-                               path);
-                    goto out;
-                }
-            }
-            if (n == 1 && (path_is_below(p->cwd, path) || path_is_below(path, p->cwd))) {
-                (void)fail(p, at, err, "= \"deny\" and the workspace overlap: deny what is outside of it",
-                           path);
-                goto out;
-            }
-        }
-    }
-    if (p->denies.len > 0) {
-        sandbox_probe(&probe);
-        if (!probe.has_namespaces) {
-            (void)fail(p, at, err,
-                       "= \"deny\" needs user namespaces, which this kernel does not give; `cadre sandbox "
-                       "--explain` "
-                       "says more",
-                       p->denies.items[0]);
-            goto out;
-        }
-    }
-    rc = 0;
-out:
-    str_list_finish(&writable);
-    return rc;
+    for (size_t i = 0; i < p->denies.len; i++)
+        if (path_is_below(p->cwd, p->denies.items[i]))
+            return fail(p, at, err, "= \"deny\" and the workspace overlap: deny what is outside of it, or a part of it",
+                        p->denies.items[i]);
+    for (size_t i = 0; i < p->writes.len; i++)
+        if (is_below_one(p->writes.items[i], &p->denies) ||
+            (p->workspace == ACCESS_WRITE && path_is_below(p->writes.items[i], p->cwd) &&
+             is_below_one(p->writes.items[i], &p->reads)))
+            return fail(p, at, err, "= \"write\" is inside of a part that is shut off, where the box cannot open it again",
+                        p->writes.items[i]);
+    return 0;
 }
 
 static int check(const struct profile *p, const struct toml_value *at, const char *name, struct error *err)
 {
-    if (p->root != ACCESS_READ)
-        return fail(
-            p, at, err,
-            "confines reading to a few folders, which the box cannot: add \":root\" = \"read\" to its "
-            "filesystem, and deny what must not be read",
-            name);
+    if (p->root != ACCESS_READ && p->workspace == ACCESS_UNSET)
+        return fail(p, at, err,
+                    "says nothing of the workspace: add \":workspace_roots\" = \"read\" or \"write\", or extends = "
+                    "\":workspace\"",
+                    name);
     if (p->workspace == ACCESS_DENY || p->slash_tmp == ACCESS_DENY || p->tmpdir == ACCESS_DENY)
         return fail(p, at, err,
                     "denies the workspace or a temporary folder, which the box cannot: take \"read\"", name);
@@ -359,6 +326,7 @@ int permissions_make_policy(const struct config *c, const char *cwd, struct sand
 
     if (str_eq(name, ":danger-full-access")) {
         sandbox_policy_init(policy, SANDBOX_DANGER_FULL_ACCESS, cwd);
+        sandbox_policy_configure_common(policy, c);
         return 0;
     }
     if (take_profile(&p, name == NULL ? "" : name, 0, err) < 0 || check(&p, at, name, err) < 0)
@@ -366,14 +334,23 @@ int permissions_make_policy(const struct config *c, const char *cwd, struct sand
     sandbox_policy_init(policy, p.workspace == ACCESS_WRITE ? SANDBOX_WORKSPACE_WRITE : SANDBOX_READ_ONLY,
                         cwd);
     str_list_copy(&policy->hidden_paths, &p.denies);
+    if (p.root != ACCESS_READ) { /* reading is confined */
+        str_list_copy(&policy->readable_roots, &p.reads);
+        str_list_copy(&policy->readable_roots, &p.writes);
+        str_list_copy(&policy->readable_roots, &p.roots);
+        if (policy->readable_roots.len == 0)
+            str_list_add(&policy->readable_roots, cwd);
+    }
     if (policy->mode == SANDBOX_WORKSPACE_WRITE) {
         str_list_copy(&policy->writable_roots, &p.writes);
         str_list_copy(&policy->writable_roots, &p.roots);
+        str_list_copy(&policy->read_only_paths, &p.reads);
         policy->network_access = p.has_network;
         policy->loopback = p.has_loopback && !p.has_network;
         policy->exclude_tmpdir_env_var = p.tmpdir != ACCESS_WRITE;
         policy->exclude_slash_tmp = p.slash_tmp != ACCESS_WRITE;
     }
+    sandbox_policy_configure_common(policy, c);
     rc = 0;
 out:
     str_list_finish(&p.reads);
@@ -381,4 +358,19 @@ out:
     str_list_finish(&p.denies);
     str_list_finish(&p.roots);
     return rc;
+}
+
+int permissions_add_denials(const struct config *c, const char *cwd, struct sandbox_policy *policy, struct error *err)
+{
+    struct sandbox_policy own;
+
+    if (!permissions_are_set(c))
+        return 0;
+    if (permissions_make_policy(c, cwd, &own, err) < 0)
+        return -1;
+    for (size_t i = 0; i < own.hidden_paths.len; i++)
+        if (!str_list_has(&policy->hidden_paths, own.hidden_paths.items[i]))
+            str_list_add(&policy->hidden_paths, own.hidden_paths.items[i]);
+    sandbox_policy_finish(&own);
+    return 0;
 }

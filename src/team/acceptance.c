@@ -12,6 +12,7 @@
 #include "config/shell_environment.h"
 #include "io/process.h"
 #include "sandbox/exec_helper.h"
+#include "sandbox/permissions.h"
 #include "sandbox/policy.h"
 
 #include <stdlib.h>
@@ -84,7 +85,10 @@ int acceptance_run(struct run *run, const char *dir, const char *command, bool *
 
     sandbox_policy_init(&policy, SANDBOX_WORKSPACE_WRITE, dir);
     policy.network_access = run->settings.ci_network;
+    sandbox_policy_configure_common(&policy, run->options.config);
     agent_hidden_paths(run->dir, &policy.hidden_paths);
+    if (permissions_add_denials(run->options.config, dir, &policy, err) < 0)
+        goto out;
     if (sandbox_wrap(&policy, shell, &argv, err) < 0)
         goto out;
     shell_environment_build(run->options.config, environ, &env);

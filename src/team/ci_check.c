@@ -19,6 +19,7 @@
 #include "git/worktree.h"
 #include "io/fiber.h"
 #include "sandbox/exec_helper.h"
+#include "sandbox/permissions.h"
 #include "sandbox/policy.h"
 
 #include <stdlib.h>
@@ -316,6 +317,7 @@ static int run_mirror(struct run *run, const char *dir, const char *tree, const 
     const struct run_settings *s = &run->settings;
     char *definition = path_join(run->dir, "ci-definition");
     char *state = path_state_home(), *cache = path_join(state, "ci-cache");
+    char *tmp = NULL;
     char *logs = xasprintf("%s/ci/%04u-%.12s", run->dir, ++run->ci_checks, tree);
     struct ci_options options = {
         .definition_dir = definition,
@@ -345,6 +347,13 @@ static int run_mirror(struct run *run, const char *dir, const char *tree, const 
 
     sandbox_policy_init(&mirror.policy, SANDBOX_WORKSPACE_WRITE, dir);
     mirror.policy.loopback = true; /* tests serve on localhost */
+    sandbox_policy_configure_common(&mirror.policy, run->options.config);
+    if (permissions_add_denials(run->options.config, dir, &mirror.policy, err) < 0)
+        goto out;
+    tmp = path_join(run->dir, "tmp");
+    if (file_make_directories(tmp, 0700, err) < 0)
+        goto out;
+    mirror.policy.tmp_dir = xasprintf("%s/ci-%u", tmp, run->ci_checks);
     agent_hidden_paths(run->dir, &mirror.policy.hidden_paths);
     plan = ci_plan_create(&options, err);
     if (plan == NULL || ci_run(plan, &run_options, &result, err) < 0)
@@ -356,7 +365,10 @@ static int run_mirror(struct run *run, const char *dir, const char *tree, const 
 out:
     ci_result_finish(&result);
     ci_plan_destroy(plan);
+    if (mirror.policy.tmp_dir != NULL)
+        (void)file_remove_tree(mirror.policy.tmp_dir, NULL);
     sandbox_policy_finish(&mirror.policy);
+    free(tmp);
     free(definition);
     free(state);
     free(cache);

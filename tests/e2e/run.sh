@@ -77,7 +77,7 @@ ok retries_are_reported test "$(jq -r 'select(.type=="error").message' "$SCRATCH
 # --- Ctrl-C and resume --------------------------------------------------------------------------------------------
 make_repo "$SCRATCH/stop"
 script '{rules: (explorer + plan(two_tasks) + work("T1"; "echo right > add.txt") +
-  [rule({role: "implementer", task: "T2", turn: 0}; [sh("test -f '"$SCRATCH"'/go || sleep 30; echo right > mul.txt")])] + work("T2"; "true") + approve + ending)}' "$SCRATCH/stop.json"
+  [rule({role: "implementer", task: "T2", turn: 0}; [sh("test -f '"$HOME"'/go || sleep 30; echo right > mul.txt")])] + work("T2"; "true") + approve + ending)}' "$SCRATCH/stop.json"
 start_mock "$SCRATCH/stop.json"
 cd "$SCRATCH/stop" || exit 1
 "$CADRE" run --json "mend both" >"$SCRATCH/stop.out" 2>"$SCRATCH/stop.err" &
@@ -89,7 +89,7 @@ code=$?
 ok ctrl_c_gives_exit_code_130 is "$code" 130
 ok an_interrupted_run_touches_nothing is "$(cat add.txt mul.txt | tr '\n' ' ')" "wrong wrong "
 ok no_process_survives_the_stop is "$(pgrep -f 'sleep 3[0]' | wc -l)" 0
-touch "$SCRATCH/go"
+touch "$HOME/go"
 "$CADRE" resume --json >"$SCRATCH/resume.out" 2>"$SCRATCH/resume.err"
 code=$?
 ok resume_ends_green is "$code" 0
