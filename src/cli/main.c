@@ -146,12 +146,14 @@ int main(int argc, char **argv)
     static const int signals[3] = {SIGINT, SIGTERM, SIGHUP};
     int exit_code;
 
-    if (argc > 1 && strcmp(argv[1], SANDBOX_HELPER_NAME) == 0) /* before all else: it runs for every command */
+    if (argc > 1 && (strcmp(argv[1], SANDBOX_HELPER_NAME) == 0 || /* before all else: it runs for every command */
+                     (argc == 2 && strcmp(argv[1], SANDBOX_SERVER_NAME) == 0)))
         return sandbox_exec_helper_main(argc, argv);
     (void)signal(SIGPIPE, SIG_IGN);
     log_set_filter(redact_line);
     if (!prepare(&call, argc, argv, &exit_code))
         goto out;
+    sandbox_use_server();
     call.ctx.loop = loop_create();
     for (size_t i = 0; i < 3; i++)
         watches[i] = signal_watch_start(call.ctx.loop, signals[i], on_signal, &call.ctx);

@@ -12,6 +12,7 @@
 #include "io/loop_internal.h"
 #include "io/process_spawn.h"
 #include "io/pty.h"
+#include "io/spawn_server.h"
 
 #include <assert.h>
 #include <errno.h>
@@ -54,6 +55,7 @@ struct process {
     enum process_state state;
     pid_t pid;
     int pidfd; /* -1 where there is none */
+    int slot;  /* of the spawn server; -1 when it did not start it */
     struct watch *exit_watch;
     struct timer *exit_poll; /* in its place then */
     struct stream out;
@@ -210,8 +212,10 @@ static void close_input(struct process *process)
 static void signal_group(struct process *process, int signum)
 {
     /* Until it is reaped its number cannot belong to anybody else. */
-    if (process->state != PROCESS_ENDED)
-        kill(process->in_our_group ? process->pid : -process->pid, signum);
+    if (process->state == PROCESS_ENDED)
+        return;
+    if (kill(process->in_our_group ? process->pid : -process->pid, signum) < 0 && errno == ESRCH)
+        kill(process->pid, signum); /* not yet the leader of its group */
 }
 
 static void close_pidfd(struct process *process)
@@ -234,6 +238,8 @@ static void reap(struct process *process)
 
     process->state = PROCESS_ENDED;
     close_pidfd(process);
+    if (process->slot >= 0)
+        status = spawn_server_status(process->slot, status);
     if (got == process->pid) {
         process->exit.exit_code = WIFEXITED(status) ? WEXITSTATUS(status) : -1;
         process->exit.signal = WIFSIGNALED(status) ? WTERMSIG(status) : 0;
@@ -457,16 +463,16 @@ struct process *process_start(struct loop *loop, const struct process_options *o
     struct process_table *table = table_of(loop);
     struct process_pipes pipes;
     struct process *process;
-    int pidfd;
-    pid_t pid;
+    struct process_spawned spawned;
 
-    if (process_spawn(options, run_mark, &pid, &pidfd, &pipes, err) < 0)
+    if (process_spawn(options, run_mark, &spawned, &pipes, err) < 0)
         return NULL;
 
     process = xcalloc(1, sizeof(*process));
     process->table = table;
-    process->pid = pid;
-    process->pidfd = pidfd;
+    process->pid = spawned.pid;
+    process->pidfd = spawned.pidfd;
+    process->slot = spawned.slot;
     process->in_fd = pipes.in;
     process->use_pty = options->use_pty && !options->inherit_stdio;
     process->in_our_group = options->inherit_stdio;
@@ -478,8 +484,8 @@ struct process *process_start(struct loop *loop, const struct process_options *o
     vec_push(&table->processes, process);
     open_stream(&process->out, process, pipes.out, STDOUT_FILENO);
     open_stream(&process->err, process, pipes.err, STDERR_FILENO);
-    if (pidfd >= 0)
-        process->exit_watch = watch_start(loop, pidfd, WATCH_READ, on_exit_ready, process);
+    if (spawned.pidfd >= 0)
+        process->exit_watch = watch_start(loop, spawned.pidfd, WATCH_READ, on_exit_ready, process);
     else
         process->exit_poll = timer_start(loop, POLL_MS, on_exit_poll, process);
     if (options->timeout_ms > 0)

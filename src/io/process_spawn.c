@@ -8,6 +8,7 @@
 #include "base/str.h"
 #include "io/process.h"
 #include "io/pty.h"
+#include "io/spawn_server.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -224,7 +225,26 @@ static int take_ends(const struct process_options *o, struct layout *l, struct p
     return 0;
 }
 
-int process_spawn(const struct process_options *options, const char *mark, pid_t *pid, int *pidfd,
+/* By the server, when it takes the command. */
+static bool start_by_server(const struct process_options *o, const struct layout *l, char *const *env,
+                            struct process_spawned *spawned)
+{
+    struct spawn_request request = {
+        .argv = o->argv,
+        .env = (const char *const *)env,
+        .cwd = o->cwd,
+        .terminal = o->use_pty ? l->slave_path : NULL,
+        .descriptors = {l->in[0], l->out[1], l->err[1]},
+        .merge_stderr = o->merge_stderr,
+    };
+
+    if (o->inherit_stdio || o->extra_fd_count > 0 || !spawn_server_takes(o->argv))
+        return false;
+    spawned->pid = spawn_server_start(&request, &spawned->slot);
+    return spawned->pid > 0;
+}
+
+int process_spawn(const struct process_options *options, const char *mark, struct process_spawned *spawned,
                   struct process_pipes *pipes, struct error *err)
 {
     const char *const *base_env = options->env ? options->env : (const char *const *)environ;
@@ -239,6 +259,7 @@ int process_spawn(const struct process_options *options, const char *mark, pid_t
     int rc = -1;
 
     *pipes = (struct process_pipes){-1, -1, -1};
+    *spawned = (struct process_spawned){.pidfd = -1, .slot = -1};
     posix_spawn_file_actions_init(&actions);
     posix_spawnattr_init(&attributes);
 
@@ -269,19 +290,25 @@ int process_spawn(const struct process_options *options, const char *mark, pid_t
         flags |= POSIX_SPAWN_SETSID;
     posix_spawnattr_setflags(&attributes, (short)flags);
 
-    errno = posix_spawn(pid, program, &actions, &attributes, (char *const *)(uintptr_t)options->argv, env);
-    if (errno != 0) {
-        error_set_errno(err, "starting %s", options->argv[0]);
-        goto out;
+    if (!start_by_server(options, &layout, env, spawned)) {
+        errno = posix_spawn(&spawned->pid, program, &actions, &attributes, (char *const *)(uintptr_t)options->argv, env);
+        if (errno != 0) {
+            error_set_errno(err, "starting %s", options->argv[0]);
+            goto out;
+        }
     }
-    *pidfd = (int)syscall(SYS_pidfd_open, *pid, 0);
-    if ((*pidfd < 0 && errno != ENOSYS && errno != EPERM) || take_ends(options, &layout, pipes, err) < 0) {
-        if (*pidfd < 0)
+    spawned->pidfd = (int)syscall(SYS_pidfd_open, spawned->pid, 0);
+    if ((spawned->pidfd < 0 && errno != ENOSYS && errno != EPERM) || take_ends(options, &layout, pipes, err) < 0) {
+        if (spawned->pidfd < 0)
             error_set_errno(err, "starting %s: opening its process descriptor", options->argv[0]);
         else
-            close_end(pidfd);
-        kill(options->inherit_stdio ? *pid : -*pid, SIGKILL);
-        waitpid(*pid, NULL, 0);
+            close_end(&spawned->pidfd);
+        kill(spawned->pid, SIGKILL);
+        if (!options->inherit_stdio)
+            kill(-spawned->pid, SIGKILL);
+        waitpid(spawned->pid, NULL, 0);
+        if (spawned->slot >= 0)
+            (void)spawn_server_status(spawned->slot, 0);
         goto out;
     }
     rc = 0;

@@ -16,9 +16,15 @@ struct process_pipes {
     int err;
 };
 
+struct process_spawned {
+    pid_t pid;
+    int pidfd;
+    int slot; /* of the spawn server; -1 when it was not started by it */
+};
+
 /* Starts the child and opens its pidfd (-1 where that call does not exist: under valgrind, in some
  * containers). MARK may be NULL. On failure nothing is left open. */
-int process_spawn(const struct process_options *options, const char *mark, pid_t *pid, int *pidfd,
+int process_spawn(const struct process_options *options, const char *mark, struct process_spawned *spawned,
                   struct process_pipes *pipes, struct error *err);
 
 #endif

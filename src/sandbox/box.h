@@ -37,6 +37,10 @@ struct box {
     char **argv;
 };
 
+/* Reads what sandbox_wrap() wrote (argv[0] and argv[1] are the helper's). Strings are borrowed but for the lists'. */
+bool box_parse(struct box *box, int argc, char **argv);
+void box_finish(struct box *box);
+
 /* Prints "cadre: sandbox: WHAT: errno; HINT" and gives SANDBOX_EXIT_CODE. */
 int box_stop(const char *what, const char *hint);
 

@@ -1,13 +1,12 @@
 /* sandbox/box_run.c: the processes around the command; see box.h for their life. */
 #include "sandbox/box.h"
 
+#include "sandbox/box_init.h"
 #include "sandbox/exec_helper.h"
 #include "sandbox/namespace.h"
-#include "sandbox/watch.h"
 
 #include <errno.h>
 #include <fcntl.h>
-#include <poll.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdint.h>
@@ -28,44 +27,6 @@ struct report {
     int value; /* an exit code, or the command's wait status */
 };
 
-/* Signals that end a process and are meant for the command, not for those around it. */
-static const int passed_on[] = {SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGUSR1, SIGUSR2};
-#define PASSED_ON_COUNT (sizeof passed_on / sizeof passed_on[0])
-
-static struct sigaction before[PASSED_ON_COUNT]; /* the dispositions that the command gets */
-static volatile pid_t forward_to;
-
-/* --- Signals ---------------------------------------------------------------------------------------------------- */
-
-/* Sent to the helper alone, by kill. What a terminal sends (SI_KERNEL) goes to the whole group already. */
-static void forward(int signum, siginfo_t *info, void *context)
-{
-    (void)context;
-    if (info->si_code != SI_KERNEL && forward_to > 0)
-        (void)kill(forward_to, signum);
-}
-
-/* Under the engine every signal goes to the group, so the helper only has to stay alive. */
-static void hold_signals(bool forwards)
-{
-    struct sigaction action = {.sa_flags = SA_RESTART | (forwards ? SA_SIGINFO : 0)};
-
-    if (forwards)
-        action.sa_sigaction = forward;
-    else
-        action.sa_handler = SIG_IGN;
-    for (size_t i = 0; i < PASSED_ON_COUNT; i++)
-        (void)sigaction(passed_on[i], &action, &before[i]);
-}
-
-static void release_signals(void)
-{
-    for (size_t i = 0; i < PASSED_ON_COUNT; i++)
-        (void)sigaction(passed_on[i], &before[i], NULL);
-}
-
-/* --- Init --------------------------------------------------------------------------------------------------------- */
-
 static void tell(int fd, enum report_kind kind, int value)
 {
     struct report report = {(int)kind, value};
@@ -74,100 +35,20 @@ static void tell(int fd, enum report_kind kind, int value)
         _exit(SANDBOX_EXIT_CODE);
 }
 
-static bool has_ended(int pidfd)
-{
-    struct pollfd poll_fd = {.fd = pidfd, .events = POLLIN};
-
-    return pidfd >= 0 && poll(&poll_fd, 1, 0) != 0;
-}
-
-static pid_t command_pid; /* in init */
-
-static void forward_in_init(int signum)
-{
-    if (command_pid > 0)
-        (void)kill(command_pid, signum);
-}
-
-/* Ends the command with all that it has started. */
-static void end_command(const char *reason)
-{
-    fprintf(stderr, "cadre: sandbox: the command is ended: %s\n", reason);
-    (void)kill(-1, SIGKILL);
-}
-
-/* Sleeps until a child ends or the watch's pause is over; true when it is over. Children's ends are blocked. */
-static bool wait_a_pause(const struct box_watch *watch, const sigset_t *ends)
-{
-    struct timespec pause = {watch->pause_ms / 1000, watch->pause_ms % 1000 * 1000000};
-
-    return sigtimedwait(ends, NULL, &pause) < 0 && errno == EAGAIN;
-}
-
-/* Reaps until the command has ended. */
-static int wait_for_command(struct box_watch *watch, const sigset_t *ends)
-{
-    int status = 0;
-
-    for (;;) {
-        pid_t pid = waitpid(-1, &status, box_watch_is_on(watch) ? WNOHANG : 0);
-
-        if (pid == command_pid)
-            return status;
-        if (pid < 0 && errno != EINTR)
-            return SANDBOX_EXIT_CODE << 8;
-        if (pid == 0 && wait_a_pause(watch, ends)) {
-            const char *reason = box_watch_look(watch);
-
-            if (reason != NULL)
-                end_command(reason);
-        }
-    }
-}
-
-/* Pid 1 of the box: never returns. HELPER: its process descriptor, to see that it still lives. */
+/* Pid 1 of the box: never returns. HELPER: its process descriptor. */
 static void __attribute__((noreturn)) init_main(struct box *box, int report_fd, int helper, bool forwards)
 {
-    struct box_watch watch;
-    sigset_t ends;
-    sigset_t unblocked;
+    int status = 0;
     int rc;
 
-    (void)prctl(PR_SET_PDEATHSIG, SIGKILL);
-    if (has_ended(helper))
-        _exit(SANDBOX_EXIT_CODE);
+    box_die_with(helper);
     if (!namespace_settle(box->loopback && !box->network)) {
         tell(report_fd, REPORT_NO_NAMESPACES, errno);
         _exit(SANDBOX_EXIT_CODE);
     }
-    rc = box_shut_in(box);
-    if (rc != 0) {
-        tell(report_fd, REPORT_EXIT_CODE, rc);
-        _exit(rc);
-    }
-    (void)prctl(PR_SET_DUMPABLE, 0); /* nobody in the box reads or traces init */
-    box_watch_begin(&watch, &box->limits, &box->group);
-    (void)sigemptyset(&ends);
-    (void)sigaddset(&ends, SIGCHLD);
-    (void)sigprocmask(SIG_BLOCK, &ends, &unblocked);
-    command_pid = vfork();
-    if (command_pid == 0) {
-        (void)sigprocmask(SIG_SETMASK, &unblocked, NULL);
-        release_signals();
-        _exit(box_become_command(box));
-    }
-    if (command_pid < 0) {
-        tell(report_fd, REPORT_EXIT_CODE, box_stop("no process can be made", "raise limits.max_processes"));
-        _exit(SANDBOX_EXIT_CODE);
-    }
-    if (forwards) {
-        struct sigaction action = {.sa_handler = forward_in_init, .sa_flags = SA_RESTART};
-
-        for (size_t i = 0; i < PASSED_ON_COUNT; i++)
-            (void)sigaction(passed_on[i], &action, NULL);
-    }
-    tell(report_fd, REPORT_ENDED, wait_for_command(&watch, &ends));
-    _exit(0);
+    rc = box_init_run(box, forwards, &status);
+    tell(report_fd, rc != 0 ? REPORT_EXIT_CODE : REPORT_ENDED, rc != 0 ? rc : status);
+    _exit(rc);
 }
 
 /* --- The helper ----------------------------------------------------------------------------------------------------- */
@@ -233,12 +114,12 @@ static bool run_in_namespaces(struct box *box, int *end)
     if (pid > 0) {
         ssize_t n;
 
-        forward_to = pid;
+        box_forward_signals_to(pid);
         do
             n = read(ends[0], &report, sizeof report);
         while (n < 0 && errno == EINTR);
         status = wait_child(pid); /* the namespace is empty then */
-        forward_to = 0;
+        box_forward_signals_to(0);
         if (report.kind == REPORT_EXIT_CODE)
             *end = report.value << 8;
         else
@@ -287,7 +168,7 @@ static int run_without_namespaces(struct box *box)
     if (pid == 0) {
         int rc;
 
-        release_signals();
+        box_release_signals();
         rc = box_shut_in(box);
         (void)prctl(PR_SET_PDEATHSIG, SIGKILL);
         if (rc == 0 && getppid() == self)
@@ -296,9 +177,9 @@ static int run_without_namespaces(struct box *box)
     }
     if (pid < 0)
         return box_stop("no process can be made", "nothing is run") << 8;
-    forward_to = pid;
+    box_forward_signals_to(pid);
     status = wait_child(pid);
-    forward_to = 0;
+    box_forward_signals_to(0);
     kill_descendants();
     return status;
 }
@@ -308,7 +189,7 @@ int box_run(struct box *box)
     int end = SANDBOX_EXIT_CODE << 8;
 
     (void)box_group_create(&box->group, &box->limits);
-    hold_signals(box->parent == 0);
+    box_hold_signals(box->parent == 0);
     if (!run_in_namespaces(box, &end)) {
         if (box->nestable)
             end = box_stop("a namespace cannot be made", "allow unprivileged user namespaces, or set box = \"cadre\"") << 8;

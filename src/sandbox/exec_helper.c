@@ -3,9 +3,11 @@
 
 #include "base/alloc.h"
 #include "base/path.h"
+#include "io/spawn_server.h"
 #include "sandbox/policy.h"
 
 #include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
 static void add_limit(struct str_list *out, const char *name, int64_t value)
@@ -35,6 +37,28 @@ static char *helper_program(void)
         return self;
     free(self);
     return found;
+}
+
+/* Boxes that differ in more than the server shares go the plain way. */
+static bool is_served(const char *const *argv)
+{
+    static const char *const others[] = {"--mode=2", "--nestable", "--memory-group"};
+
+    if (argv[1] == NULL || strcmp(argv[1], SANDBOX_HELPER_NAME) != 0)
+        return false;
+    for (size_t i = 2; argv[i] != NULL && strcmp(argv[i], "--") != 0; i++)
+        for (size_t k = 0; k < sizeof others / sizeof others[0]; k++)
+            if (strcmp(argv[i], others[k]) == 0)
+                return false;
+    return true;
+}
+
+void sandbox_use_server(void)
+{
+    char *program = helper_program();
+
+    spawn_server_set(program, SANDBOX_SERVER_NAME, is_served);
+    free(program);
 }
 
 int sandbox_wrap(const struct sandbox_policy *policy, const char *const *argv, struct str_list *out,

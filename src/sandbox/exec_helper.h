@@ -18,12 +18,18 @@ struct buf;
 struct sandbox_policy;
 
 #define SANDBOX_HELPER_NAME "__exec-helper"
+#define SANDBOX_SERVER_NAME "__box-server"
 /* Exit code when the box cannot be made; one line on standard error says why. 127: the command does not exist. */
 #define SANDBOX_EXIT_CODE 126
 
 /* Appends to OUT the argv that runs ARGV under POLICY. */
 int sandbox_wrap(const struct sandbox_policy *policy, const char *const *argv, struct str_list *out,
                  struct error *err);
+
+/* Lets io/spawn_server.h start the boxes of this program, for the length of its life. Where that cannot be, each is started by
+ * the helper. */
+void sandbox_use_server(void);
+int sandbox_serve_main(void);
 
 /* The helper's main: argv[1] is SANDBOX_HELPER_NAME. Never returns on success. */
 int sandbox_exec_helper_main(int argc, char **argv);

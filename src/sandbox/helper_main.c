@@ -72,7 +72,7 @@ static bool parse_flag(struct box *box, const char *arg)
     return false;
 }
 
-static bool parse_box(struct box *box, int argc, char **argv)
+bool box_parse(struct box *box, int argc, char **argv)
 {
     for (int i = 2; i < argc; i++) {
         const char *arg = argv[i];
@@ -108,11 +108,22 @@ static bool parse_box(struct box *box, int argc, char **argv)
     return false;
 }
 
+void box_finish(struct box *box)
+{
+    str_list_finish(&box->roots);
+    str_list_finish(&box->hidden);
+    str_list_finish(&box->read_only);
+    str_list_finish(&box->readable);
+    *box = (struct box){0};
+}
+
 int sandbox_exec_helper_main(int argc, char **argv)
 {
     struct box box = {0};
 
-    if (!parse_box(&box, argc, argv)) {
+    if (argc == 2 && strcmp(argv[1], SANDBOX_SERVER_NAME) == 0)
+        return sandbox_serve_main();
+    if (!box_parse(&box, argc, argv)) {
         fprintf(stderr, "cadre: sandbox: the helper was called in a wrong way\n");
         return SANDBOX_EXIT_CODE;
     }

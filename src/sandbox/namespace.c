@@ -45,7 +45,7 @@ static bool write_text(const char *path, const char *text)
     return ok;
 }
 
-static void bring_loopback_up(void)
+void namespace_bring_loopback_up(void)
 {
     struct ifreq request = {.ifr_name = "lo"};
     int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
@@ -66,7 +66,7 @@ void namespace_remember_user(void)
     outer_gid = getegid();
 }
 
-bool namespace_settle(bool loopback)
+bool namespace_map_user(void)
 {
     char map[64];
 
@@ -75,14 +75,22 @@ bool namespace_settle(bool loopback)
     if (!write_text("/proc/self/uid_map", map))
         return false;
     (void)snprintf(map, sizeof map, "%u %u 1", outer_gid, outer_gid);
-    if (!write_text("/proc/self/gid_map", map))
-        return false;
+    return write_text("/proc/self/gid_map", map);
+}
+
+bool namespace_make_private(void)
+{
     /* Mounts of a new user namespace do not reach the outer one; those made outside later are not to come in either. A
      * policy that allows the namespace but nothing in it (AppArmor's) refuses here. */
-    if (mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0)
+    return mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) == 0;
+}
+
+bool namespace_settle(bool loopback)
+{
+    if (!namespace_map_user() || !namespace_make_private())
         return false;
     if (loopback)
-        bring_loopback_up();
+        namespace_bring_loopback_up();
     return true;
 }
 

@@ -5,6 +5,11 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+/* The parts of namespace_settle(): in a new user namespace, mount namespace, network namespace. */
+bool namespace_map_user(void);
+bool namespace_make_private(void);
+void namespace_bring_loopback_up(void);
+
 /* Before a process is cloned into a user namespace: who it will be in there. */
 void namespace_remember_user(void);
 

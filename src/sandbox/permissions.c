@@ -59,7 +59,7 @@ static int read_access(const struct profile *p, const struct toml_value *v, cons
 
 static int set_path(struct profile *p, const char *path, const struct toml_value *v, struct error *err)
 {
-    enum access access;
+    enum access access = ACCESS_UNSET;
     char *expanded, *normal;
 
     if (read_access(p, v, path, &access, err) < 0)
@@ -97,7 +97,7 @@ static int take_workspace(struct profile *p, const struct toml_value *v, struct 
     for (size_t i = 0; i < v->as.table.len; i++) {
         const char *key = v->as.table.members[i].key;
         const struct toml_value *entry = v->as.table.members[i].value;
-        enum access access;
+        enum access access = ACCESS_UNSET;
         char *path;
         int rc;
 

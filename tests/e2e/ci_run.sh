@@ -39,7 +39,7 @@ script '{rules: (explorer + plan("# Plan: one\n\n## Tasks\n- [ ] **T1** One\n  -
   work("T1"; "echo x > flaky.txt") + approve + ending)}' "$SCRATCH/flaky.json"
 start_mock "$SCRATCH/flaky.json"
 cd "$SCRATCH/flaky" || exit 1
-printf '[ci]\ncommands = ["make check"]\nretries = 2\n' >"$CODEX_HOME/cadre.toml"
+printf '[ci]\ncommands = ["make check"]\nretries = 2\n[sandbox]\nprivate_tmp = false\n' >"$CODEX_HOME/cadre.toml"
 "$CADRE" run --json "one" >"$SCRATCH/flaky.out" 2>"$SCRATCH/flaky.err"
 ok a_run_over_a_flaky_job_ends_green is "$?" 0
 ok the_flaky_job_is_reported_with_its_rate is "$(jq -r 'select(.type=="ci.flaky") | "\(.job) \(.passed) \(.failed)"' "$SCRATCH/flaky.out")" "commands 1 1"

@@ -7,8 +7,8 @@ latest() { ls "$XDG_STATE_HOME/cadre/runs" | tail -n 1; }
 # T1 waits for a file; T2 for another, and then for a word.
 make_repo "$SCRATCH/r"
 script '{rules: (explorer + plan(two_tasks) +
-  [rule({role: "implementer", task: "T1", turn: 0}; [sh("until test -f '"$SCRATCH"'/go1; do sleep 0.05; done; echo right > add.txt")]),
-   rule({role: "implementer", task: "T2", turn: 0}; [sh("until test -f '"$SCRATCH"'/go2; do sleep 0.05; done")]),
+  [rule({role: "implementer", task: "T1", turn: 0}; [sh("until test -f '"$HOME"'/go1; do sleep 0.05; done; echo right > add.txt")]),
+   rule({role: "implementer", task: "T2", turn: 0}; [sh("until test -f '"$HOME"'/go2; do sleep 0.05; done")]),
    rule({role: "implementer", task: "T2", input_contains: "MAGIC-WORD"}; [sh("echo right > mul.txt"), done_with("did T2")]),
    rule({role: "implementer", task: "T2"}; [sh("true {{turn}}"), done_with("nothing")])] +
   work("T1"; "true") + approve + ending)}' "$SCRATCH/r.json"
@@ -40,7 +40,7 @@ attach=$!
 ok the_socket_is_for_the_user_alone is "$(stat -c %a "$XDG_STATE_HOME/cadre/runs/$(latest)/control.sock")" 600
 ok pause_is_taken "$CADRE" pause
 requests=$(wc -l <"$SCRATCH/r.log")
-touch "$SCRATCH/go1"
+touch "$HOME/go1"
 wait_for "$SCRATCH/attach.out" '"status":"completed"' >/dev/null
 sleep 0.3
 ok a_paused_run_asks_no_model is "$(wc -l <"$SCRATCH/r.log")" "$requests"
@@ -50,7 +50,7 @@ ok an_unknown_task_is_refused_and_the_known_are_named has "$SCRATCH/o" "it has T
 ok an_unknown_thread_is_refused_and_the_open_are_named has "$SCRATCH/o" "task T2"
 ok say_is_taken "$CADRE" say T2 the word is MAGIC-WORD
 ok continue_is_taken "$CADRE" continue
-touch "$SCRATCH/go2"
+touch "$HOME/go2"
 wait "$pid"
 ok the_run_ends_green is "$?" 0
 wait "$attach"
@@ -82,7 +82,7 @@ ok resume_merges_when_the_hook_agrees is "$?:$(cat add.txt)" "0:right"
 
 make_repo "$SCRATCH/b"
 script '{rules: (explorer + plan(two_tasks) + work("T1"; "echo right > add.txt") +
-  [rule({role: "implementer", task: "T2", turn: 0}; [sh("test -f '"$SCRATCH"'/mended && echo right > mul.txt")]),
+  [rule({role: "implementer", task: "T2", turn: 0}; [sh("test -f '"$HOME"'/mended && echo right > mul.txt")]),
    rule({role: "implementer", task: "T2"}; [done_with("did T2")])] + approve + ending)}' "$SCRATCH/b.json"
 start_mock "$SCRATCH/b.json"
 cd "$SCRATCH/b" || exit 1
@@ -91,7 +91,7 @@ ok a_task_that_never_comes_blocks_the_run is "$?" 1
 "$CADRE" retry T1 >"$SCRATCH/o" 2>&1
 ok an_order_can_be_left_for_resume has "$SCRATCH/o" "carried out by"
 ok retry_of_a_blocked_task_is_left "$CADRE" retry T2
-touch "$SCRATCH/mended"
+touch "$HOME/mended"
 "$CADRE" resume --json >"$SCRATCH/b2.out" 2>"$SCRATCH/b2.err"
 ok resume_carries_the_order_out is "$?:$(cat mul.txt)" "0:right"
 ok an_order_that_makes_no_sense_is_said has "$SCRATCH/b2.err" "only a blocked or dropped task"

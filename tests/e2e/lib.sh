@@ -94,6 +94,8 @@ commands = ["make check"]
 [merge]
 shared_files = ["CHANGELOG.md"]
 EOF
+    # For tests whose agents wait for files of the test.
+    [ "${PRIVATE_TMP:-}" != no ] || printf '\n[sandbox]\nprivate_tmp = false\n' >>"$CODEX_HOME/cadre.toml"
 }
 
 # wait_for FILE TEXT: until TEXT is in FILE, 30 s at most.

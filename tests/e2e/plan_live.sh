@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # plan.md as the source of truth while a run goes on: acceptance commands, priority, budget, edits by hand, strictness.
 . "$(dirname "$0")/lib.sh"
+PRIVATE_TMP=no
 export JQ_LIB="$JQ_LIB"'
 def task(id; title; fields): "- [ ] **" + id + "** " + title + "\n" + (fields | map("  - " + . + "\n") | join(""));
 def head: "# Plan: mend both\n\n## Tasks\n"; def tail: "\n## Decisions\n\n## Log\n";'

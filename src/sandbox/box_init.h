@@ -1,0 +1,25 @@
+/* sandbox/box_init.h: the first process of a box (pid 1 of its process namespace): shuts itself in, starts the command, reaps,
+ * and ends with it. */
+#ifndef CADRE_SANDBOX_BOX_INIT_H
+#define CADRE_SANDBOX_BOX_INIT_H
+
+#include "sandbox/box.h"
+
+#include <stdbool.h>
+
+/* Signals that end a process and are meant for the command: from now on the caller outlives them; with FORWARDS it passes on
+ * those that were sent to it alone (not by a terminal, which sends them to the whole group). */
+void box_hold_signals(bool forwards);
+/* Whom they are passed on to; 0: nobody. */
+void box_forward_signals_to(pid_t pid);
+/* In the child that becomes the command: as they were before box_hold_signals(). */
+void box_release_signals(void);
+
+/* Dies with its parent from now on. ENDS_WITH: a process descriptor of it, to see that it still lives (-1: not looked at). */
+void box_die_with(int ends_with);
+
+/* Shuts the calling process in, runs the command and waits for its end. 0 with its wait status in *STATUS, or an exit code
+ * after a message. FORWARDS: signals from outside are passed on to the command. */
+int box_init_run(struct box *box, bool forwards, int *status);
+
+#endif
