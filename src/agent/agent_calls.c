@@ -107,7 +107,7 @@ static struct agent_node *find_node(const struct agent_node *caller, const char 
     for (size_t i = nodes->len; i-- > 0 && found == NULL;) { /* the newest of a name that was used again */
         struct agent_node *node = nodes->items[i];
 
-        if ((strcmp(node->id, name) == 0 || strcmp(node->path, name) == 0 ||
+        if (node->job == NULL && (strcmp(node->id, name) == 0 || strcmp(node->path, name) == 0 ||
                                   strcmp(node->path, below) == 0 || strcmp(node->nickname, name) == 0))
             found = node;
     }
@@ -472,7 +472,7 @@ static void list(const struct agent_node *node, const struct agent_request *requ
     for (size_t i = 0; i < node->tree->nodes.len; i++) {
         const struct agent_node *other = node->tree->nodes.items[i];
 
-        if (other->status == AGENT_SHUTDOWN ||
+        if (other->job != NULL || other->status == AGENT_SHUTDOWN ||
             (request->target != NULL && !str_starts_with(other->path, request->target)))
             continue;
         json_array_append_new(agents, json_pack("{s:s, s:s, s:s, s:o, s:s}", "agent_name", other->path, "nickname",
@@ -504,6 +504,13 @@ void agent_call_start(void *data, const struct agent_request *request, struct to
         break;
     case AGENT_VERB_LIST:
         list(node, request, call);
+        break;
+    case AGENT_VERB_JOB:
+        if (may_spawn(node, call))
+            agent_job_start(node, request, call);
+        break;
+    case AGENT_VERB_REPORT:
+        agent_job_report(node, request, call);
         break;
     }
 }

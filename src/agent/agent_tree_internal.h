@@ -7,6 +7,7 @@
 #include "base/vec.h"
 #include "config/run_settings.h"
 
+struct agent_job;
 struct agent_work;
 struct git_repo;
 struct rollout;
@@ -41,6 +42,7 @@ struct agent_op {
     struct timer *timer;
     bool is_timed_out;
     json_t *args;
+    struct agent_job *job; /* taken */
 };
 
 struct agent_node {
@@ -75,6 +77,8 @@ struct agent_node {
     bool gave_slot;     /* while it waits for others */
     char *cwd;               /* of its session; NULL before the first */
     struct agent_work *work; /* its own worktree, or NULL */
+    struct agent_job *job;   /* whose row it does, or NULL */
+    size_t row;
 };
 
 struct agent_tree {
@@ -93,23 +97,36 @@ struct agent_tree {
     struct vec waiters; /* fibers that wait for a change of status */
     struct rollout *record;
     struct git_repo *repo; /* opened when first needed */
+    struct vec jobs;       /* of struct agent_job *: those at work */
     bool is_closing;
 };
 
-/* --- agent_tree.c --- */
+/* --- agent_node.c --- */
 
 struct agent_node *agent_node_create(struct agent_tree *tree, struct agent_node *parent, const char *id, const char *name,
                                      const char *role);
+void agent_node_free(struct agent_node *node);
+/* Frees a child that is final and closed, and that nobody else knows of. */
+void agent_node_forget(struct agent_node *node);
 /* What its next turn starts with; starts its life when it is final. */
 void agent_node_input(struct agent_node *node, const char *text);
 void agent_node_interrupt(struct agent_node *node);
 /* Closes its children, then itself. Waits, shielded. */
 void agent_node_close(struct agent_node *node);
 bool agent_node_is_final(const struct agent_node *node);
+bool agent_node_has_live_children(const struct agent_node *node);
+/* A child's result waits to be told to it. */
+bool agent_node_has_result_mail(const struct agent_node *node);
+/* What its next turn starts with: its input, or else its mail; the caller frees. */
+char *agent_node_take_input(struct agent_node *node);
+/* Waits for its children. True when there is something to begin a turn with. */
+bool agent_node_wants_turn(struct agent_node *node, struct error *err);
 bool agent_node_is_below(const struct agent_node *node, const struct agent_node *above);
 void agent_node_set_status(struct agent_node *node, enum agent_status status, const char *text);
 
 void agent_mail_add(struct agent_node *to, struct agent_node *from, const char *text, bool is_result);
+/* agent_spec.collect_input of a node. */
+void agent_mail_collect(void *data, struct str_list *messages);
 /* The answer of a wait has told TO of FROM's end. */
 void agent_mail_drop_results(struct agent_node *to, const struct agent_node *from);
 
@@ -133,6 +150,14 @@ void agent_op_free(struct agent_op *op);
 /* While an op waits for other agents its caller needs no slot. */
 void agent_wait_begin(struct agent_node *node);
 int agent_wait_end(struct agent_node *node, struct error *err);
+
+/* --- agent_job.c --- */
+
+/* spawn_agents_on_csv, when NODE may spawn. */
+void agent_job_start(struct agent_node *node, const struct agent_request *request, struct tool_call *call);
+/* report_agent_job_result */
+void agent_job_report(struct agent_node *node, const struct agent_request *request, struct tool_call *call);
+void agent_job_fill_spec(const struct agent_node *node, struct agent_spec *spec, struct agent_tools *tools);
 
 /* --- agent_work.c --- */
 

@@ -46,7 +46,7 @@
 
 void agent_hidden_paths(const char *state_dir, struct str_list *paths)
 {
-    static const char *const names[] = {"journal.db", "journal.db-wal", "journal.db-shm", "rollouts"};
+    static const char *const names[] = {"journal.db", "journal.db-wal", "journal.db-shm", "rollouts", "jobs"};
 
     if (state_dir == NULL)
         return;
@@ -580,9 +580,13 @@ static void add_tools(struct agent_session *s, const struct role *role, const st
         owes = strstr(role->developer_instructions, "submit_review") != NULL   ? "submit_review"
                : strstr(role->developer_instructions, "submit_result") != NULL ? "submit_result"
                                                                                 : NULL;
+    if (tools != NULL && tools->reports)
+        owes = NULL;
     s->tools = tool_set_create(owes, s->policy.mode == SANDBOX_READ_ONLY);
     if (tools != NULL)
         tool_set_add_agents(s->tools, tools->form, tools->role_choices, tools->may_spawn, tools->with_merge);
+    if (tools != NULL && tools->reports)
+        tool_set_add_report(s->tools, tools->report_schema);
 }
 
 static int make_thread(struct agent_session *s, const struct role *role, const struct agent_spec *spec,
@@ -608,7 +612,7 @@ static int make_thread(struct agent_session *s, const struct role *role, const s
         .cwd = spec->cwd,
         .policy = &s->policy,
         .desk = &s->desk,
-        .owes = spec->owes,
+        .owes = spec->tools != NULL && spec->tools->reports ? AGENT_REPORT_TOOL : spec->owes,
         .agents = spec->tools == NULL ? NULL : spec->tools->host,
         .keeps_history = office->options.keeps_history,
         .collect_input = spec->collect_input == NULL ? NULL : collect_input,

@@ -70,6 +70,8 @@ struct agent_tools {
     const char *role_choices;
     bool may_spawn;
     bool with_merge;
+    bool reports;              /* a row's agent: owes report_agent_job_result */
+    const char *report_schema; /* JSON schema text of the result, or NULL; borrowed for the call */
 };
 
 /* The threads that the provider which said "enough" first can keep busy; 0: none said so. */

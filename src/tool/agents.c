@@ -43,7 +43,7 @@ static void on_cancel(struct tool_call *call)
     call->ctx.agents->cancel(call->ctx.agents->data, call);
 }
 
-static void hand_over(struct tool_call *call, const struct agent_request *request)
+void agent_call_hand_over(struct tool_call *call, const struct agent_request *request)
 {
     if (call->ctx.agents == NULL) {
         agent_call_refuse(call, "this thread cannot work with other agents");
@@ -55,23 +55,6 @@ static void hand_over(struct tool_call *call, const struct agent_request *reques
 
 /* --- Arguments ------------------------------------------------------------------------------------------------- */
 
-/* A string that may be left out or null; false (and the call refused) for anything else. */
-static bool optional_string(struct tool_call *call, const json_t *args, const char *name, const char **out)
-{
-    const json_t *value = json_object_get(args, name);
-
-    *out = NULL;
-    if (value == NULL || json_is_null(value))
-        return true;
-    if (!json_is_string(value)) {
-        agent_call_refuse(call, "`%s` has to be a string", name);
-        return false;
-    }
-    if (json_string_value(value)[0] != '\0')
-        *out = json_string_value(value);
-    return true;
-}
-
 /* `message`, or the texts of `items` joined into *JOINED. */
 static bool need_message(struct tool_call *call, const json_t *args, const char **out, struct buf *joined)
 {
@@ -79,7 +62,7 @@ static bool need_message(struct tool_call *call, const json_t *args, const char 
     size_t i;
     json_t *item;
 
-    if (!optional_string(call, args, "message", out))
+    if (!tool_take_string(call, args, "message", out))
         return false;
     if (*out != NULL && json_array_size(items) > 0) {
         agent_call_refuse(call, "give `message` or `items`, not both");
@@ -106,7 +89,7 @@ static bool need_message(struct tool_call *call, const json_t *args, const char 
 
 static bool need_target(struct tool_call *call, const json_t *args, const char *name, const char **out)
 {
-    if (!optional_string(call, args, name, out))
+    if (!tool_take_string(call, args, name, out))
         return false;
     if (*out != NULL)
         return true;
@@ -157,7 +140,7 @@ static bool read_name(struct tool_call *call, const json_t *args, struct agent_r
 {
     const char *name;
 
-    if (!optional_string(call, args, "task_name", &name))
+    if (!tool_take_string(call, args, "task_name", &name))
         return false;
     request->task_name = name;
     for (const char *p = name; p != NULL && *p != '\0'; p++) {
@@ -183,7 +166,7 @@ static bool read_fork(struct tool_call *call, const json_t *args, struct agent_r
         request->wants_fork = json_get_bool(args, "fork_context", false);
         return true;
     }
-    if (!optional_string(call, args, "fork_turns", &turns))
+    if (!tool_take_string(call, args, "fork_turns", &turns))
         return false;
     if (turns != NULL && strcmp(turns, "all") != 0 && strcmp(turns, "none") != 0) {
         agent_call_refuse(call, "`fork_turns` is \"all\" or \"none\"");
@@ -204,10 +187,10 @@ static void spawn(struct tool_call *call, const json_t *args, enum agent_form fo
 
     if (need_message(call, args, &request.message, &joined) &&
         (form == AGENT_FORM_V1 || read_name(call, args, &request)) &&
-        optional_string(call, args, "agent_type", &request.role) &&
-        optional_string(call, args, "model", &request.model) &&
-        optional_string(call, args, "reasoning_effort", &request.effort) && read_fork(call, args, &request))
-        hand_over(call, &request);
+        tool_take_string(call, args, "agent_type", &request.role) &&
+        tool_take_string(call, args, "model", &request.model) &&
+        tool_take_string(call, args, "reasoning_effort", &request.effort) && read_fork(call, args, &request))
+        agent_call_hand_over(call, &request);
     buf_free(&joined);
 }
 
@@ -231,7 +214,7 @@ static void send(struct tool_call *call, const json_t *args, enum agent_form for
     struct buf joined = BUF_INIT;
 
     if (need_target(call, args, "target", &request.target) && need_message(call, args, &request.message, &joined))
-        hand_over(call, &request);
+        agent_call_hand_over(call, &request);
     buf_free(&joined);
 }
 
@@ -255,7 +238,7 @@ static void start_wait_v1(struct tool_call *call, const json_t *args)
     struct agent_request request = {.verb = AGENT_VERB_WAIT, .form = AGENT_FORM_V1, .args = args};
 
     if (read_targets(call, args, &request) && read_timeout(call, args, &request))
-        hand_over(call, &request);
+        agent_call_hand_over(call, &request);
 }
 
 static void start_wait_v2(struct tool_call *call, const json_t *args)
@@ -263,7 +246,7 @@ static void start_wait_v2(struct tool_call *call, const json_t *args)
     struct agent_request request = {.verb = AGENT_VERB_WAIT, .form = AGENT_FORM_V2, .args = args};
 
     if (read_timeout(call, args, &request))
-        hand_over(call, &request);
+        agent_call_hand_over(call, &request);
 }
 
 static void with_target(struct tool_call *call, const json_t *args, enum agent_verb verb, const char *name)
@@ -271,7 +254,7 @@ static void with_target(struct tool_call *call, const json_t *args, enum agent_v
     struct agent_request request = {.verb = verb, .args = args};
 
     if (need_target(call, args, name, &request.target))
-        hand_over(call, &request);
+        agent_call_hand_over(call, &request);
 }
 
 static void start_close(struct tool_call *call, const json_t *args)
@@ -298,8 +281,8 @@ static void start_list(struct tool_call *call, const json_t *args)
 {
     struct agent_request request = {.verb = AGENT_VERB_LIST, .args = args};
 
-    if (optional_string(call, args, "path_prefix", &request.target))
-        hand_over(call, &request);
+    if (tool_take_string(call, args, "path_prefix", &request.target))
+        agent_call_hand_over(call, &request);
 }
 
 #define STRING        "{\"type\":\"string\"}"
@@ -448,6 +431,7 @@ void tool_set_add_agents(struct tool_set *set, enum agent_form form, const char 
                                         ? with_roles(tools[i]->parameters, roles)
                                         : NULL,
                      !may_spawn && !(form == AGENT_FORM_V2 && (tools[i] == &send_message || tools[i] == &list_agents)));
+    tool_set_add_jobs(set, may_spawn);
     if (with_merge)
         tool_set_add(set, &merge_agent, NULL, !may_spawn);
 }
@@ -462,5 +446,7 @@ const char *agent_tool_event_name(const char *name)
     for (size_t i = 0; i < sizeof v2_tools / sizeof v2_tools[0]; i++)
         if (strcmp(name, v2_tools[i]->name) == 0)
             return v2_tools[i]->name;
+    if (agent_tool_is_job(name))
+        return "spawn_agents_on_csv";
     return strcmp(name, merge_agent.name) == 0 ? merge_agent.name : NULL;
 }

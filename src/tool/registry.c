@@ -203,15 +203,6 @@ void tool_call_add_change(struct tool_call *call, const char *path, const char *
     call->changes[call->result.change_count++] = (struct tool_change){xstrdup(path), kind};
 }
 
-bool tool_need_string(struct tool_call *call, const json_t *args, const char *name, const char **out)
-{
-    *out = json_get_string(args, name, NULL);
-    if (*out != NULL)
-        return true;
-    tool_call_fail(call, "%s: the argument `%s` (a string) is missing", call->tool->name, name);
-    return false;
-}
-
 static json_t *parse_arguments(struct tool_call *call, const char *arguments, bool custom)
 {
     struct error err = {0};

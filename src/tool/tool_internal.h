@@ -50,8 +50,13 @@ void tool_call_add_change(struct tool_call *call, const char *path, const char *
  * own schema when not NULL. */
 void tool_set_add(struct tool_set *set, const struct tool *tool, char *parameters, bool is_hidden);
 
-/* Arguments: false (and the call failed) when a required one is missing or of another type. */
+/* Arguments: false (and the call failed) when one is of another type, or missing where it is needed. What is left out or
+ * null leaves *OUT as it is, except tool_take_string(), which sets it to NULL (also for ""). */
 bool tool_need_string(struct tool_call *call, const json_t *args, const char *name, const char **out);
+bool tool_take_string(struct tool_call *call, const json_t *args, const char *name, const char **out);
+bool tool_take_bool(struct tool_call *call, const json_t *args, const char *name, bool *out);
+/* A whole number from MIN on; 5.0 is one. */
+bool tool_take_int(struct tool_call *call, const json_t *args, const char *name, int64_t min, int64_t *out);
 
 /* Applies a patch text for CALL; answers the model (shared by the tool and the shell command of that name). */
 void apply_patch_run(struct tool_call *call, const char *patch);
