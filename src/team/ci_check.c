@@ -131,7 +131,14 @@ const char *ci_summary_unclear_job(const struct ci_summary *before, const struct
     return find_job(before, now, UNCLEAR);
 }
 
-static void judge(struct ci_summary *summary)
+static bool is_environment(const struct job_result *job)
+{
+    return job != NULL && strcmp(job->state, "environment") == 0;
+}
+
+/* A job that this machine cannot judge, at BASE no more than now, neither passes nor stands in the way; one that it could
+ * judge at the base does. BASE is NULL while the base itself is judged. */
+static void judge(struct ci_summary *summary, const struct ci_summary *base)
 {
     summary->green = true;
     summary->ran_any = false;
@@ -140,10 +147,27 @@ static void judge(struct ci_summary *summary)
 
         if (strcmp(job->state, "passed") == 0)
             summary->ran_any = true;
+        else if (is_environment(job))
+            summary->green = summary->green && (base == NULL || is_environment(ci_summary_find(base, job->name)));
         else if (strcmp(job->state, "skipped") != 0)
             summary->green = false;
     }
     summary->green = summary->green && summary->ran_any;
+}
+
+static const struct ci_summary *base_of(const struct run *run)
+{
+    return run->has_base_ci ? &run->base_ci : NULL;
+}
+
+void ci_summary_unjudged(const struct ci_summary *summary, struct str_list *lines)
+{
+    for (size_t i = 0; i < summary->count; i++) {
+        const struct job_result *job = &summary->jobs[i];
+
+        if (is_environment(job))
+            str_list_take(lines, xasprintf("%s: %s", job->name, job->reason != NULL ? job->reason : "the machine lacks something"));
+    }
 }
 
 /* --- Results by tree, in the journal ----------------------------------------------------------------- */
@@ -193,7 +217,7 @@ static bool load_cached(struct run *run, const char *tree, struct ci_summary *ou
         return false;
     summary_from_json(out, jobs);
     out->tree = xstrdup(tree);
-    judge(out);
+    judge(out, base_of(run));
     json_decref(jobs);
     return true;
 }
@@ -270,7 +294,6 @@ static void take_results(struct ci_summary *out, const struct ci_plan *plan, con
         for (size_t k = 0; k < from->failing_tests.len; k++)
             str_list_take(&job->failed_tests, repaired(from->failing_tests.items[k]));
     }
-    judge(out);
 }
 
 /* Jobs at once of one check: its part of what all checks that run now may use. */
@@ -406,7 +429,7 @@ static int run_all(struct run *run, const char *dir, const char *tree, const str
         return -1;
     if (acceptance_run_all(run, dir, tasks, jobs, on_acceptance, &mirror, err) < 0)
         return -1;
-    judge(out);
+    judge(out, base_of(run));
     return 0;
 }
 
@@ -431,6 +454,7 @@ int run_ci(struct run *run, const char *commit, const struct vec *tasks, const s
     int passed = 0;
     int failed = 0;
     int skipped = 0;
+    int environment = 0;
     int rc = -1;
 
     if (git_tree_of(run->repo, commit, &tree, err) < 0)
@@ -459,11 +483,12 @@ int run_ci(struct run *run, const char *commit, const struct vec *tasks, const s
         passed += strcmp(out->jobs[i].state, "passed") == 0;
         failed += strcmp(out->jobs[i].state, "failed") == 0;
         skipped += strcmp(out->jobs[i].state, "skipped") == 0;
+        environment += is_environment(&out->jobs[i]);
     }
     if (rc == 0)
-        run_emit(run, json_pack("{s:s, s:i, s:s, s:b, s:i, s:i, s:i}", "type", "ci.completed", "batch", run->batch,
+        run_emit(run, json_pack("{s:s, s:i, s:s, s:b, s:i, s:i, s:i, s:i}", "type", "ci.completed", "batch", run->batch,
                                 "commit", commit, "green", out->green, "passed", passed, "failed", failed, "skipped",
-                                skipped));
+                                skipped, "environment", environment));
 out:
     fiber_shield(true);
     if (file_is_directory(dir))

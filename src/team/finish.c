@@ -134,12 +134,20 @@ int run_merge_back(struct run *run, struct error *err)
         .base = run->base,
         .strategy = strategies[run->settings.merge_strategy],
     };
+    struct str_list unjudged = {0};
     char *message = NULL;
     int rc;
 
     /* The invariant of a merge back, checked once more where it matters. */
     if (!run->has_verified_ci || !run->verified_ci.green)
         return error_set(err, ERROR_NOT_CONVERGED, "CI is not green on %.12s: nothing is merged back", run->verified);
+    if (!run->merged)
+        ci_summary_unjudged(&run->verified_ci, &unjudged);
+    for (size_t i = 0; i < unjudged.len; i++) {
+        run_log_line(run, "not judged by CI on this machine, at the base neither: %s", unjudged.items[i]);
+        log_warning("not judged by CI on this machine, at the base neither: %s", unjudged.items[i]);
+    }
+    str_list_finish(&unjudged);
     if (run->options.no_merge || run->merged)
         return 0;
     if (run->target == NULL) {

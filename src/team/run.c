@@ -460,6 +460,9 @@ static void find_amendment(const struct run *run, struct buf *why)
 
             if (strcmp(job->state, "failed") == 0)
                 buf_printf(why, "Job %s fails:\n%s\n", job->name, job->excerpt == NULL ? "" : job->excerpt);
+            else if (strcmp(job->state, "passed") != 0 && strcmp(job->state, "skipped") != 0)
+                buf_printf(why, "Job %s was not judged (%s): %s\n", job->name, job->state,
+                           job->reason == NULL ? "no reason is known" : job->reason);
         }
     }
 }

@@ -45,7 +45,7 @@ struct job_result {
 struct ci_summary {
     struct job_result *jobs;
     size_t count;
-    bool green;     /* every job that ran passed, and at least one ran */
+    bool green;     /* every job passed that this machine could judge at the base or can now, and at least one did */
     bool ran_any;
     char *tree;
 };
@@ -185,6 +185,8 @@ const char *ci_summary_worse_job(const struct ci_summary *before, const struct c
 void ci_summary_worse_jobs(const struct ci_summary *before, const struct ci_summary *now, struct str_list *names);
 /* A job in which some tests were mended and others fail that did not before: each task is then looked at alone. */
 const char *ci_summary_unclear_job(const struct ci_summary *before, const struct ci_summary *now);
+/* "JOB: why" of those that this machine cannot judge, appended. */
+void ci_summary_unjudged(const struct ci_summary *summary, struct str_list *lines);
 const struct job_result *ci_summary_find(const struct ci_summary *summary, const char *job);
 
 /* --- acceptance.c -------------------------------------------------------------------------------- */

@@ -45,6 +45,37 @@ ok a_run_over_a_flaky_job_ends_green is "$?" 0
 ok the_flaky_job_is_reported_with_its_rate is "$(jq -r 'select(.type=="ci.flaky") | "\(.job) \(.passed) \(.failed)"' "$SCRATCH/flaky.out")" "commands 1 1"
 ok nobody_is_blamed_for_it is "$(jq -r 'select(.type=="ci.blame" or .type=="task.returned").type' "$SCRATCH/flaky.out")" ""
 
+# --- a job that this machine cannot judge, at the base neither: said, not in the way, and not passed --------------------------
+mkdir -p "$SCRATCH/tool/.github/workflows"
+(
+    cd "$SCRATCH/tool" || exit 1
+    git init -q
+    cat >.github/workflows/ci.yml <<'EOS'
+on: push
+jobs:
+  fine:
+    runs-on: ubuntu-latest
+    steps: [{run: 'test ! -e bad'}]
+  newer:
+    runs-on: ubuntu-latest
+    steps:
+      - uses: actions/setup-python@v5
+        with: {python-version: "9.9"}
+      - run: python3 --version
+EOS
+    git add -A
+    git commit -qm "Start"
+)
+script '{rules: (explorer + plan("# Plan: one\n\n## Tasks\n- [ ] **T1** One\n  - files: `a.txt`\n  - needs: none\n  - accept: `test -e a.txt`\n  - role: implementer\n\n## Decisions\n\n## Log\n") +
+  work("T1"; "echo x > a.txt") + approve + ending)}' "$SCRATCH/tool.json"
+start_mock "$SCRATCH/tool.json"
+cd "$SCRATCH/tool" || exit 1
+printf '[ci]\nretries = 0\n' >"$CODEX_HOME/cadre.toml"
+"$CADRE" run --json "one" >"$SCRATCH/tool.out" 2>"$SCRATCH/tool.err"
+ok a_job_that_the_base_cannot_judge_either_does_not_stop_the_run is "$?" 0
+ok it_is_reported_as_environment_and_never_as_passed is "$(jq -c 'select(.type=="ci.completed") | [.green, .passed, .environment]' "$SCRATCH/tool.out" | sort | uniq -c | tr -s ' ' | paste -sd';')" " 1 [true,1,1]; 1 [true,2,1]"
+ok the_user_is_told_what_was_not_judged grep -q "not judged by CI on this machine, at the base neither: ci.yml/newer: .*python" "$SCRATCH/tool.err"
+
 # --- containers, by a stand-in for `docker` that notes what it is told -----------------------------------------------
 mkdir -p "$SCRATCH/bin" "$SCRATCH/boxes/.github/workflows"
 cat >"$SCRATCH/bin/docker" <<'EOS'
