@@ -134,6 +134,7 @@ int agent_tree_ask(struct agent_tree *tree, const char *text, bool waits_for_all
         rc = agent_session_ask(root->session, input, answer, err);
         root->is_in_turn = false;
         root->status = rc == 0 ? AGENT_COMPLETED : AGENT_ERRORED;
+        root->was_interrupted = rc < 0 && err->code == ERROR_CANCELLED;
         free(input);
     } while (rc == 0 && waits_for_all && agent_node_wants_turn(root, err));
     return rc == 0 && waits_for_all && error_is_set(err) ? -1 : rc;

@@ -36,9 +36,14 @@ struct context *context_create(int64_t window_tokens, int64_t limit_tokens)
 {
     struct context *context = xcalloc(1, sizeof *context);
 
+    context_set_window(context, window_tokens, limit_tokens);
+    return context;
+}
+
+void context_set_window(struct context *context, int64_t window_tokens, int64_t limit_tokens)
+{
     context->window = window_tokens > 0 ? window_tokens : DEFAULT_WINDOW_TOKENS;
     context->limit = limit_tokens > 0 && limit_tokens < context->window ? limit_tokens : context->window / 10 * 9;
-    return context;
 }
 
 void context_destroy(struct context *context)

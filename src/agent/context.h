@@ -19,6 +19,7 @@ struct context;
 /* WINDOW_TOKENS: of the model, 0 when not known (then a common size is taken). LIMIT_TOKENS: compact above it, 0 for
  * nine tenths of the window. */
 struct context *context_create(int64_t window_tokens, int64_t limit_tokens);
+void context_set_window(struct context *context, int64_t window_tokens, int64_t limit_tokens);
 void context_destroy(struct context *context); /* NULL is fine */
 
 /* A message as it goes into the conversation: TEXT, or a fresh shortened copy in *SHORTENED when it is larger than half

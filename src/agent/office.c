@@ -697,19 +697,10 @@ struct agent_session *agent_session_open(struct office *office, const struct age
     return s;
 }
 
-int agent_session_ask(struct agent_session *s, const char *text, struct agent_answer *answer, struct error *err)
+/* Until the turn that was begun is over. */
+static int wait_for_turn(struct agent_session *s, struct error *err)
 {
-    int rc = 0;
-
-    if (s->carried != NULL)
-        return carried_thread_ask(s->carried, text, answer, err);
-    s->turn_over = false;
-    s->turn_failed = false;
     s->waiter = fiber_current();
-    if (!s->has_context)
-        add_context(s);
-    s->has_context = true;
-    thread_submit(s->thread, text);
     while (!s->turn_over) {
         if (fiber_wait(err) < 0) {
             s->waiter = NULL;
@@ -718,6 +709,44 @@ int agent_session_ask(struct agent_session *s, const char *text, struct agent_an
         }
     }
     s->waiter = NULL;
+    return 0;
+}
+
+int agent_session_compact(struct agent_session *s, struct error *err)
+{
+    if (s->carried != NULL)
+        return error_set(err, ERROR_USAGE, "another program carries this thread, and keeps its conversation itself");
+    s->turn_over = false;
+    s->turn_failed = false;
+    if (thread_compact(s->thread, err) < 0 || wait_for_turn(s, err) < 0)
+        return -1;
+    if (s->turn_failed)
+        *err = s->turn_err;
+    return s->turn_failed ? -1 : 0;
+}
+
+int agent_session_set_model(struct agent_session *s, const char *model, struct error *err)
+{
+    if (s->carried != NULL)
+        return error_set(err, ERROR_USAGE, "another program carries this thread, and chooses its model itself");
+    thread_set_model(s->thread, model, context_window_of(s->office, model));
+    return 0;
+}
+
+int agent_session_ask(struct agent_session *s, const char *text, struct agent_answer *answer, struct error *err)
+{
+    int rc = 0;
+
+    if (s->carried != NULL)
+        return carried_thread_ask(s->carried, text, answer, err);
+    s->turn_over = false;
+    s->turn_failed = false;
+    if (!s->has_context)
+        add_context(s);
+    s->has_context = true;
+    thread_submit(s->thread, text);
+    if (wait_for_turn(s, err) < 0)
+        return -1;
     answer->message = xstrdup(thread_last_message(s->thread));
     answer->usage = *thread_usage(s->thread);
     if (thread_submission(s->thread) != NULL) {

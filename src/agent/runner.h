@@ -134,6 +134,10 @@ int agent_session_ask(struct agent_session *session, const char *text, struct ag
                       struct error *err);
 /* TEXT goes with the next request of the turn that runs. False when none runs, or a program carries the thread: ask. */
 bool agent_session_add(struct agent_session *session, const char *text);
+/* The conversation becomes shorter: the model writes a summary of it. Waits. */
+int agent_session_compact(struct agent_session *session, struct error *err);
+/* From the next request on. */
+int agent_session_set_model(struct agent_session *session, const char *model, struct error *err);
 const char *agent_session_model(const struct agent_session *session); /* NULL: a program knows */
 const struct usage *agent_session_usage(const struct agent_session *session);
 /* The items so far for a fork, with NOTE as the answer to open tool calls; NULL when a program has them. The caller

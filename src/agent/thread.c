@@ -78,6 +78,7 @@ struct thread {
     unsigned next_item;
     size_t kept_bytes; /* of the conversation, in the rollout */
     bool has_asked;
+    bool compacts_only; /* the turn is a compaction that was asked for */
     bool in_callback;
     bool is_dead; /* destroyed within a callback: freed when it returns */
 };
@@ -379,7 +380,11 @@ static void finish_compaction(struct thread *t)
     t->kept_bytes = 0;
     FREE_NULL(t->summary);
     emit(t, event);
-    if (!t->is_dead)
+    if (t->is_dead)
+        return;
+    if (t->compacts_only)
+        end_turn(t, NULL);
+    else
         ask(t);
 }
 
@@ -440,10 +445,18 @@ static size_t queued_bytes(const struct thread *t)
     return n;
 }
 
+static void start_compaction(struct thread *t)
+{
+    static const struct model_call_events events = {NULL, on_summary_item, on_retry, on_summary};
+
+    t->compacted_from = conversation_estimate_tokens(t->conversation);
+    conversation_add_message(t->conversation, MESSAGE_USER, context_summary_prompt(t->compact_prompt));
+    call_model(t, &events);
+}
+
 static void ask(struct thread *t)
 {
     static const struct model_call_events events = {on_text_delta, on_item, on_retry, on_answer};
-    static const struct model_call_events summary_events = {NULL, on_summary_item, on_retry, on_summary};
 
     if (t->steps >= t->options.max_steps) {
         struct error err = {0};
@@ -457,9 +470,7 @@ static void ask(struct thread *t)
     /* Once before a request: what cannot be made smaller goes out as it is. */
     if (t->compacted_from == 0 && conversation_item_count(t->conversation) > 0 &&
         context_is_full(t->context, t->conversation, queued_bytes(t)) && t->has_asked) {
-        t->compacted_from = conversation_estimate_tokens(t->conversation);
-        conversation_add_message(t->conversation, MESSAGE_USER, context_summary_prompt(t->compact_prompt));
-        call_model(t, &summary_events);
+        start_compaction(t);
         return;
     }
     for (size_t i = 0; i < t->queued.len; i++) {
@@ -660,6 +671,7 @@ static void end_turn(struct thread *t, const struct error *err)
     drop_pending(t);
     FREE_NULL(t->summary);
     t->compacted_from = 0;
+    t->compacts_only = false;
     t->state = THREAD_IDLE;
     if (err == NULL)
         emit(t, event_turn_completed(&t->usage));
@@ -687,7 +699,10 @@ static void begin_turn(void *data)
         t->steps = 0;
         t->reminders = 0;
         t->repeated_steps = 0;
-        ask(t);
+        if (t->compacts_only)
+            start_compaction(t);
+        else
+            ask(t);
     }
     leave(t);
 }
@@ -740,6 +755,24 @@ void thread_submit(struct thread *t, const char *text)
     }
     if (t->state == THREAD_IDLE && t->later == NULL)
         t->later = timer_start(t->options.loop, 0, begin_turn, t);
+}
+
+int thread_compact(struct thread *t, struct error *err)
+{
+    if (thread_is_busy(t))
+        return error_set(err, ERROR_USAGE, "a turn is running: compact when it is over");
+    if (!t->has_asked)
+        return error_set(err, ERROR_USAGE, "there is nothing to compact yet");
+    t->compacts_only = true;
+    t->later = timer_start(t->options.loop, 0, begin_turn, t);
+    return 0;
+}
+
+void thread_set_model(struct thread *t, const char *model, int64_t window_tokens)
+{
+    free(t->model);
+    t->model = xstrdup(model);
+    context_set_window(t->context, window_tokens, t->options.compact_limit);
 }
 
 void thread_interrupt(struct thread *t)

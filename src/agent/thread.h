@@ -95,6 +95,12 @@ int thread_take_history(struct thread *thread, const struct conversation *histor
  * the next request. */
 void thread_submit(struct thread *thread, const char *text);
 
+/* A turn that only compacts the conversation. -1 with ERR set when there is nothing to compact, or a turn runs. */
+int thread_compact(struct thread *thread, struct error *err);
+
+/* From the next request on; WINDOW_TOKENS as thread_options.context_window. */
+void thread_set_model(struct thread *thread, const char *model, int64_t window_tokens);
+
 /* Stops the turn at once (calls cancelled, commands killed); on_turn_end comes with ERROR_CANCELLED. */
 void thread_interrupt(struct thread *thread);
 

@@ -7,11 +7,13 @@
 #include "base/json.h"
 #include "base/log.h"
 #include "cli/prompt_history.h"
+#include "cli/repl.h"
 #include "cli/settings.h"
 #include "config/config.h"
 #include "config/role.h"
 #include "io/fiber.h"
 #include "model/cassette.h"
+#include "store/session_dir.h"
 #include "team/run.h"
 #include "ui/approval_prompt.h"
 #include "ui/live_view.h"
@@ -43,6 +45,7 @@ static const struct option_spec run_options_table[] = {
 };
 
 static const struct option_spec resume_options_table[] = {
+    {"last", 0, NULL, "the interactive session of this folder that was used last, in place of a run", false},
     {"no-merge", 0, NULL, "leave the result on its integration branch", false},
     {"record", 0, "FILE", "go on with the cassette FILE of this run", false},
     {"replay", 0, "FILE", "play a cassette in place of every model", false},
@@ -248,7 +251,14 @@ static int run_main(struct cli_context *ctx, const struct cli_args *args)
 static int resume_main(struct cli_context *ctx, const struct cli_args *args)
 {
     struct run_options o = {.run_id = args->positionals.len > 0 ? args->positionals.items[0] : NULL};
+    struct session_head head = {0};
 
+    if (cli_flag(args, "last"))
+        return repl_resume(ctx, NULL);
+    if (o.run_id != NULL && session_dir_find(o.run_id, NULL, &head, NULL) == 0) { /* the id of a session, not of a run */
+        session_head_finish(&head);
+        return repl_resume(ctx, o.run_id);
+    }
     return execute(ctx, args, &o);
 }
 
@@ -272,11 +282,12 @@ const struct command command_run = {
 
 const struct command command_resume = {
     .name = "resume",
-    .summary = "go on with an interrupted run",
-    .usage = "[OPTIONS] [RUN]",
+    .summary = "go on with an interrupted run, or with a session",
+    .usage = "[OPTIONS] [RUN|SESSION|--last]",
     .details = "Goes on from the journal: what is merged stays merged, what was committed is not done again.\n"
-               "Without RUN: the latest run of this repository.",
-    .example = "cadre resume\ncadre resume 20261123-160203-x7k2 --max-cost 10",
+               "Without RUN: the latest run of this repository. SESSION (its id) or --last opens an interactive\n"
+               "session again, also one of `cadre exec`.",
+    .example = "cadre resume\ncadre resume --last\ncadre resume 20261123-160203-x7k2 --max-cost 10",
     .options = resume_options_table,
     .min_positionals = 0,
     .max_positionals = 1,

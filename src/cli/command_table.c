@@ -12,6 +12,7 @@ extern const struct command command_resume;
 extern const struct command command_run;
 extern const struct command command_logs;
 extern const struct command command_sandbox;
+extern const struct command command_session;
 extern const struct command command_status;
 extern const struct command command_config;
 extern const struct command command_doctor;
@@ -37,6 +38,7 @@ const struct command *const command_table[] = {
     &command_run,
     &command_resume,
     &command_exec,
+    &command_session,
     &command_status,
     &command_logs,
     &command_attach,

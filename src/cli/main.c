@@ -116,9 +116,12 @@ static bool prepare(struct invocation *call, int argc, char **argv, int *exit_co
         if (wants_help) {
             cli_print_help();
             *exit_code = EXIT_DONE;
-        } else {
-            log_error("a command is expected\n  start with `cadre demo`, `cadre run GOAL` or `cadre --help`");
+            return false;
         }
+        call->command = command_find("session"); /* `cadre` alone */
+        if (cli_parse(&call->ctx, call->command, 0, argv + argc, &call->args, &wants_help, &err) == 0)
+            return true;
+        *exit_code = cli_fail(&err);
         return false;
     }
     call->command = command_find(argv[index]);

@@ -57,6 +57,7 @@ static int open_tree(struct main_session *s, const struct main_session_options *
                                             .rollout_dir = rollouts,
                                             .state_dir = s->dir,
                                             .keeps_history = true,
+                                            .is_attended = o->is_attended,
                                             .on_event = o->on_event,
                                             .data = o->data};
     struct agent_tree_options tree_options = {
@@ -121,6 +122,11 @@ void main_session_close(struct main_session *s)
 struct agent_tree *main_session_tree(struct main_session *s)
 {
     return s->tree;
+}
+
+struct inbox *main_session_inbox(const struct main_session *s)
+{
+    return office_inbox(s->office);
 }
 
 const struct config *main_session_config(const struct main_session *s)

@@ -10,6 +10,7 @@
 
 struct cli_context;
 struct config;
+struct inbox;
 struct main_session;
 struct session_head;
 
@@ -17,6 +18,7 @@ struct main_session_options {
     const struct cli_context *ctx;
     const char *role; /* NULL: that of a resumed session, or "default" */
     bool is_ephemeral;
+    bool is_attended; /* a person at this terminal answers approvals */
     const struct session_head *resumed; /* NULL: a new one */
     const char *output_schema;
     void (*on_event)(void *data, json_t *event);
@@ -30,6 +32,7 @@ struct main_session *main_session_open(const struct main_session_options *option
 void main_session_close(struct main_session *session); /* waits; NULL is fine */
 
 struct agent_tree *main_session_tree(struct main_session *session);
+struct inbox *main_session_inbox(const struct main_session *session); /* what waits for a person */
 const struct config *main_session_config(const struct main_session *session);
 const char *main_session_id(const struct main_session *session);
 

@@ -9,14 +9,34 @@
 
 #include <stdlib.h>
 
-void prompt_history_add(const struct config *config, const char *session_id, const char *text)
+#define SHOWN_ENTRIES 200
+
+/* PATH lives as long as what is returned. */
+static struct history_options options_of(const struct config *config, const char *path)
 {
-    char *path = path_join(config_codex_home(config), "history.jsonl");
-    struct history_options options = {
+    return (struct history_options){
         .path = path,
         .persistence = str_eq(config_string(config, "history.persistence"), "none") ? HISTORY_NONE : HISTORY_SAVE_ALL,
         .max_bytes = config_int(config, "history.max_bytes"),
     };
+}
+
+void prompt_history_each(const struct config *config,
+                         bool (*cb)(void *data, const char *session_id, int64_t ts_s, const char *text), void *data)
+{
+    char *path = path_join(config_codex_home(config), "history.jsonl");
+    struct history_options options = options_of(config, path);
+    struct error err = {0};
+
+    if (history_each(&options, SHOWN_ENTRIES, cb, data, &err) < 0)
+        log_warning("earlier prompts cannot be read: %s", err.text);
+    free(path);
+}
+
+void prompt_history_add(const struct config *config, const char *session_id, const char *text)
+{
+    char *path = path_join(config_codex_home(config), "history.jsonl");
+    struct history_options options = options_of(config, path);
     struct error err = {0};
 
     if (history_add(&options, session_id, text, &err) < 0)

@@ -7,8 +7,7 @@
 #include <string.h>
 #include <utf8proc.h>
 
-/* Bytes of the grapheme at P, and its columns. */
-static size_t grapheme(const char *p, int *columns)
+size_t text_grapheme(const char *p, int *columns)
 {
     utf8proc_int32_t previous = 0;
     utf8proc_int32_t state = 0;
@@ -37,7 +36,7 @@ int text_width(const char *text)
     while (*text != '\0') {
         int columns;
 
-        text += grapheme(text, &columns);
+        text += text_grapheme(text, &columns);
         width += columns;
     }
     return width;
@@ -58,7 +57,7 @@ void text_append_fitted(struct buf *out, const char *text, int width)
     }
     while (*text != '\0') {
         int columns;
-        size_t n = grapheme(text, &columns);
+        size_t n = text_grapheme(text, &columns);
 
         if (used + columns > width - 1)
             break;

@@ -2,7 +2,12 @@
 #ifndef CADRE_UI_TEXT_H
 #define CADRE_UI_TEXT_H
 
+#include <stddef.h>
+
 struct buf;
+
+/* Bytes of the grapheme at P (0 at the end), and its columns. */
+size_t text_grapheme(const char *p, int *columns);
 
 /* Columns that TEXT takes. */
 int text_width(const char *text);
