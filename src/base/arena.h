@@ -15,6 +15,9 @@ void *arena_alloc(struct arena *a, size_t size_bytes); /* zeroed, aligned for an
 char *arena_strdup(struct arena *a, const char *s);    /* NULL gives NULL */
 char *arena_strndup(struct arena *a, const char *s, size_t n);
 char *arena_printf(struct arena *a, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+/* Where there is no room for SIZE_BYTES more, takes PIECE_BYTES that are there at once: the kernel's way of handing memory
+ * out page by page can cost more than what is written into it. */
+void arena_reserve(struct arena *a, size_t size_bytes, size_t piece_bytes);
 void arena_finish(struct arena *a);
 
 #endif

@@ -13,6 +13,7 @@
 #include <sys/utsname.h>
 
 #define MAX_PLAN_JOBS 5000
+#define PLAN_PIECE_BYTES (32 * 1024)
 
 struct frame { /* where jobs are added: the workflow itself, or one that it calls */
     struct ci_plan *plan;
@@ -205,33 +206,60 @@ static const char *step_name(struct ci_plan *plan, const struct workflow_step *s
     return arena_strndup(&plan->arena, step->run, strcspn(step->run, "\n"));
 }
 
+static const char *default_shell(const struct workflow *w, const struct workflow_job *job)
+{
+    const char *shell = yaml_get_text(yaml_get(job->defaults, "run"), "shell");
+
+    return shell != NULL ? shell : yaml_get_text(yaml_get(w->defaults, "run"), "shell");
+}
+
 /* What all legs of a job have in common about a step. A job's legs are laid out one after the other, so the
  * plan keeps this for the last job only. */
 struct plan_step_facts {
-    struct expr *condition; /* owned; NULL when it is not known before the run */
+    struct expr *condition; /* owned; NULL when it is not known before the run, or not of the leg */
     const char *name;       /* the arena's, or the workflow's */
-    bool is_dependency, needs_network;
+    struct step_plan plan;  /* when has_plan: the leg has no say in it */
+    bool is_dependency, needs_network, has_plan, is_false;
 };
+
+static const char *raw_shell(const struct workflow *workflow, const struct workflow_job *job, const struct workflow_step *step)
+{
+    return step->shell != NULL ? step->shell : default_shell(workflow, job);
+}
+
+/* What the leg has no say in is worked out once. */
+static void find_facts(struct ci_plan *plan, const struct workflow *workflow, const struct workflow_job *job,
+                       const struct workflow_step *step, const struct expr_scope *scope, struct plan_step_facts *facts)
+{
+    const char *shell = raw_shell(workflow, job, step);
+    bool is_system;
+
+    facts->name = step_name(plan, step);
+    facts->condition = early_condition(step->condition, workflow->is_literal, scope);
+    if (facts->condition != NULL && !expr_uses_context(facts->condition, "matrix") &&
+        !expr_uses_context(facts->condition, "strategy") && !expr_uses_context(facts->condition, "inputs")) {
+        facts->is_false = is_certainly_false(facts->condition, scope);
+        expr_destroy(facts->condition);
+        facts->condition = NULL;
+    }
+    facts->has_plan = !template_has_expression(shell);
+    if (facts->has_plan)
+        plan_step(plan, step, shell, NULL, &facts->plan);
+    facts->needs_network = plan_needs_network(step->run);
+    facts->is_dependency = step->installs || (step->run != NULL && plan_is_dependency_step(step->run, &is_system));
+}
 
 static const struct plan_step_facts *step_facts(struct ci_plan *plan, const struct workflow *workflow,
                                                 const struct workflow_job *job, const struct expr_scope *scope)
 {
-    bool is_system;
-
     if (plan->facts_job == job)
         return plan->facts;
     plan_forget_facts(plan);
     plan->facts_job = job;
     plan->facts_count = job->step_count;
     plan->facts = xcalloc(job->step_count + 1, sizeof *plan->facts);
-    for (size_t i = 0; i < job->step_count; i++) {
-        const struct workflow_step *step = &job->steps[i];
-        plan->facts[i].name = step_name(plan, step);
-        plan->facts[i].condition = early_condition(step->condition, workflow->is_literal, scope);
-        plan->facts[i].needs_network = plan_needs_network(step->run);
-        plan->facts[i].is_dependency =
-            step->installs || (step->run != NULL && plan_is_dependency_step(step->run, &is_system));
-    }
+    for (size_t i = 0; i < job->step_count; i++)
+        find_facts(plan, workflow, job, &job->steps[i], scope, &plan->facts[i]);
     return plan->facts;
 }
 
@@ -252,25 +280,19 @@ static char *in_arena(struct ci_plan *plan, char *taken)
     return copy;
 }
 
-static const char *default_shell(const struct workflow *w, const struct workflow_job *job)
-{
-    const char *shell = yaml_get_text(yaml_get(job->defaults, "run"), "shell");
-
-    return shell != NULL ? shell : yaml_get_text(yaml_get(w->defaults, "run"), "shell");
-}
-
 /* What a step comes to on this machine. */
 static void plan_one_step(struct ci_plan *plan, const struct plan_job *pj, const struct workflow_step *step,
                           const struct plan_step_facts *facts, const struct expr_scope *scope,
                           struct ci_plan_step *out, bool *is_lost)
 {
-    const char *raw = step->shell != NULL ? step->shell : default_shell(pj->workflow, pj->job);
-    struct error err = {0};
-    char *shell = raw != NULL ? template_expand_text(raw, scope, &err) : NULL;
-    struct step_plan sp;
+    struct step_plan sp = facts->plan;
 
-    plan_step(plan, step, shell, NULL, &sp);
-    free(shell);
+    if (!facts->has_plan) {
+        struct error err = {0};
+        char *shell = template_expand_text(raw_shell(pj->workflow, pj->job, step), scope, &err);
+        plan_step(plan, step, shell, NULL, &sp);
+        free(shell);
+    }
     if (step->run == NULL) {
         out->command = sp.action.command;
         out->is_dependency = sp.action.kind == ACTION_SETUP;
@@ -278,7 +300,7 @@ static void plan_one_step(struct ci_plan *plan, const struct plan_job *pj, const
     out->kind = sp.kind;
     out->reason = sp.reason;
     *is_lost = sp.is_unknown;
-    if (is_certainly_false(facts->condition, scope)) {
+    if (facts->is_false || is_certainly_false(facts->condition, scope)) {
         out->kind = CI_STEP_UNWANTED;
         out->reason = "its `if` is false here";
         *is_lost = false;
@@ -294,6 +316,7 @@ static void plan_job_steps(struct ci_plan *plan, struct plan_job *pj, json_t *co
     bool is_unwanted = pj->pub.reason != NULL && strncmp(pj->pub.reason, "its `if`", 8) == 0;
     const char *lost = NULL;
 
+    arena_reserve(&plan->arena, (job->step_count + 1) * sizeof *pj->pub.steps, PLAN_PIECE_BYTES);
     pj->pub.steps = arena_alloc(&plan->arena, (job->step_count + 1) * sizeof *pj->pub.steps);
     pj->pub.step_count = job->step_count;
     for (size_t i = 0; i < job->step_count; i++) {

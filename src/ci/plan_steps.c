@@ -8,6 +8,7 @@
 #include "ci/template.h"
 
 #include <ctype.h>
+#include <limits.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
@@ -51,9 +52,12 @@ static const char *next_command(const char *p)
     if (*p == '\0')
         return NULL;
     while (moved) {
-        p += strspn(p, " \t\n");
+        while (*p == ' ' || *p == '\t' || *p == '\n')
+            p++;
         moved = false;
         for (size_t i = 0; i < sizeof before / sizeof *before; i++) {
+            if (*p != before[i][0])
+                continue;
             size_t n = strlen(before[i]);
             if (strncmp(p, before[i], n) == 0) {
                 p += n;
@@ -67,8 +71,12 @@ static const char *next_command(const char *p)
 /* Does some command of the script start with one of WORDS? */
 static bool calls(const char *script, const char *const *words)
 {
+    bool is_first[UCHAR_MAX + 1] = {false};
+
+    for (size_t i = 0; words[i] != NULL; i++)
+        is_first[(unsigned char)words[i][0]] = true;
     for (const char *p = script; p != NULL && (p = next_command(p)) != NULL;) {
-        for (size_t i = 0; words[i] != NULL; i++) {
+        for (size_t i = 0; is_first[(unsigned char)*p] && words[i] != NULL; i++) {
             size_t n;
             if (*p != words[i][0])
                 continue;

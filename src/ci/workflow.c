@@ -206,6 +206,7 @@ static int check_graph(const struct workflow *w, struct error *err)
 }
 
 #define MAX_JOBS 1000
+#define TREE_BYTES_PER_BYTE 4 /* what a workflow's tree takes for each byte of its text, as a rule */
 
 struct workflow *workflow_parse(const char *text, size_t n, const char *file, struct error *err)
 {
@@ -213,6 +214,7 @@ struct workflow *workflow_parse(const char *text, size_t n, const char *file, st
     struct yaml_node *root;
     const struct yaml_node *jobs;
 
+    arena_reserve(&w->arena, n * TREE_BYTES_PER_BYTE, 4096);
     w->file = arena_strdup(&w->arena, file);
     if (yaml_tree_read(&w->arena, text, n, file, false, &root, err) < 0 ||
         workflow_schema_check(root, file, err) < 0 ||

@@ -326,7 +326,7 @@ static int check_kind(const struct checker *c, const struct yaml_node *node, con
             return error_set_at(c->err, ERROR_PARSE, c->file, node->line, node->column,
                                 "Required property is missing: %s", table->key);
         }
-        if (own != 0 && (own & (own - 1)) == 0)
+        if (!is_one && own != 0 && (own & (own - 1)) == 0)
             buf_printf(&b, "%s%s", b.len > 0 ? ", " : "", table->key);
     }
     if (!is_one)

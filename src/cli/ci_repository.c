@@ -1,5 +1,5 @@
-/* cli/ci_repository.c: two questions to git at the same time: a start of git costs more than all else of a run
- * without a change. */
+/* cli/ci_repository.c: two questions to git at the same time, asked before anything else: a start of git costs more than
+ * all else of a run without a change. */
 #include "cli/ci_repository.h"
 
 #include "base/alloc.h"
@@ -16,9 +16,15 @@
 struct question {
     struct loop *loop;
     const char *const *argv;
-    struct fiber_group *group;
+    struct fiber_group group;
     struct buf out;
     bool ok;
+};
+
+struct ci_repository {
+    struct question place, dirt;
+    char *branch, *sha, *top, *tree;
+    bool has_place, has_dirt;
 };
 
 static void ask(void *arg)
@@ -31,7 +37,25 @@ static void ask(void *arg)
     q->ok = process_run(q->loop, &options, &result, &ignored) == 0 && result.exit.exit_code == 0;
     buf_append(&q->out, buf_cstr(&result.out), result.out.len);
     process_result_finish(&result);
-    fiber_group_done(q->group);
+    fiber_group_done(&q->group);
+}
+
+static void start(struct question *q, struct loop *loop, const char *const *argv)
+{
+    q->loop = loop;
+    q->argv = argv;
+    fiber_group_add(&q->group);
+    fiber_start(loop, ask, q);
+}
+
+/* The fiber that asks uses Q, so the wait is not cut short; its time is bounded. */
+static void await(struct question *q)
+{
+    struct error ignored = {0};
+
+    fiber_shield(true);
+    (void)fiber_group_wait(&q->group, &ignored);
+    fiber_shield(false);
 }
 
 /* A branch without a commit has a name all the same. */
@@ -49,44 +73,79 @@ static char *unborn_branch(struct loop *loop)
     return name;
 }
 
-void ci_repository_read(struct loop *loop, bool wants_tree, struct ci_repository *r)
+static void await_place(struct ci_repository *r)
 {
-    const char *where[] = {"git", "rev-parse", "-q", "--show-toplevel", "HEAD", "HEAD^{tree}", "--symbolic-full-name", "HEAD", NULL};
-    const char *what[] = {"git", "-c", "core.fsmonitor=false", "status", "--porcelain", "--untracked-files=normal", NULL};
-    struct fiber_group group = {0};
-    struct question place = {.loop = loop, .argv = where, .group = &group}, dirt = {.loop = loop, .argv = what, .group = &group};
     struct str_list lines = {0};
-    struct error ignored = {0};
 
-    *r = (struct ci_repository){0};
-    fiber_group_add(&group);
-    fiber_start(loop, ask, &place);
-    if (wants_tree) {
-        fiber_group_add(&group);
-        fiber_start(loop, ask, &dirt);
-    }
-    fiber_shield(true); /* the two use this stack; their time is bounded */
-    (void)fiber_group_wait(&group, &ignored);
-    fiber_shield(false);
-    str_split(&lines, buf_cstr(&place.out), '\n');
-    if (place.ok && lines.len >= 4) {
+    if (r->has_place)
+        return;
+    await(&r->place);
+    r->has_place = true;
+    str_split(&lines, buf_cstr(&r->place.out), '\n');
+    if (r->place.ok && lines.len >= 4) {
         r->top = xstrdup(lines.items[0]);
         r->sha = xstrdup(lines.items[1]);
-        r->tree = wants_tree && dirt.ok && dirt.out.len == 0 ? xstrdup(lines.items[2]) : NULL;
+        r->tree = xstrdup(lines.items[2]);
         r->branch = str_starts_with(lines.items[3], "refs/heads/") ? xstrdup(lines.items[3] + 11) : NULL;
     } else {
-        r->branch = unborn_branch(loop);
+        r->branch = unborn_branch(r->place.loop);
     }
     str_list_finish(&lines);
-    buf_free(&place.out);
-    buf_free(&dirt.out);
 }
 
-void ci_repository_finish(struct ci_repository *r)
+struct ci_repository *ci_repository_open(struct loop *loop, bool wants_tree)
 {
+    static const char *const where[] = {"git", "rev-parse", "-q", "--show-toplevel", "HEAD", "HEAD^{tree}", "--symbolic-full-name", "HEAD", NULL};
+    static const char *const what[] = {"git", "-c", "core.fsmonitor=false", "status", "--porcelain", "--untracked-files=normal", NULL};
+    struct ci_repository *r = xcalloc(1, sizeof *r);
+
+    start(&r->place, loop, where);
+    if (wants_tree)
+        start(&r->dirt, loop, what);
+    r->has_dirt = !wants_tree;
+    (void)fiber_sleep(0, NULL); /* both are started in it */
+    return r;
+}
+
+void ci_repository_close(struct ci_repository *r)
+{
+    if (r == NULL)
+        return;
+    await_place(r);
+    (void)ci_repository_clean_tree(r);
+    buf_free(&r->place.out);
+    buf_free(&r->dirt.out);
     free(r->branch);
     free(r->sha);
     free(r->top);
     free(r->tree);
-    *r = (struct ci_repository){0};
+    free(r);
+}
+
+const char *ci_repository_branch(struct ci_repository *r)
+{
+    await_place(r);
+    return r->branch;
+}
+
+const char *ci_repository_commit(struct ci_repository *r)
+{
+    await_place(r);
+    return r->sha;
+}
+
+const char *ci_repository_top(struct ci_repository *r)
+{
+    await_place(r);
+    return r->top;
+}
+
+const char *ci_repository_clean_tree(struct ci_repository *r)
+{
+    await_place(r);
+    if (!r->has_dirt) {
+        await(&r->dirt);
+        r->has_dirt = true;
+    }
+    return r->dirt.ok && r->dirt.out.len == 0 ? r->tree : NULL;
 }

@@ -51,7 +51,8 @@ struct ci_cli {
     struct cli_context *ctx;
     const struct cli_args *args;
     bool is_json;
-    struct ci_repository repository;
+    struct ci_repository *repository;
+    enum { NETWORK_UNASKED, NETWORK_STAYS, NETWORK_CUT } network; /* of test steps */
     struct ci_view *view; /* NULL: no terminal */
 };
 
@@ -158,6 +159,21 @@ static int show_plan(const struct ci_cli *cli, const struct ci_plan *plan, bool 
     return EXIT_DONE;
 }
 
+/* A private loopback takes a namespace; where there is none the network stays on, and that is said. Asked when the first
+ * command is started: what is not run costs nothing. */
+static bool can_cut_network(struct ci_cli *cli)
+{
+    struct sandbox_probe probe;
+
+    if (cli->network != NETWORK_UNASKED)
+        return cli->network == NETWORK_CUT;
+    sandbox_probe(&probe);
+    cli->network = probe.namespaces != NAMESPACE_NONE && probe.landlock_abi > 0 && probe.has_seccomp ? NETWORK_CUT : NETWORK_STAYS;
+    if (cli->network == NETWORK_STAYS && !cli->ctx->quiet)
+        fprintf(stderr, "cadre: test steps keep the network: this machine gives no private one (cadre sandbox --explain)\n");
+    return cli->network == NETWORK_CUT;
+}
+
 /* Steps that do not install and do not call a program that is there to reach others do without the network; files
  * are not shut in: these are the user's own commands. */
 static int without_network(void *data, const struct ci_command *command, struct str_list *out, struct error *err)
@@ -165,8 +181,7 @@ static int without_network(void *data, const struct ci_command *command, struct 
     struct sandbox_policy policy;
     int rc;
 
-    (void)data;
-    if (command->is_dependency || command->needs_network || command->needs_privileges) {
+    if (command->is_dependency || command->needs_network || command->needs_privileges || !can_cut_network(data)) {
         str_list_copy(out, command->argv);
         return 0;
     }
@@ -175,21 +190,6 @@ static int without_network(void *data, const struct ci_command *command, struct 
     rc = sandbox_wrap(&policy, (const char *const *)command->argv->items, out, err);
     sandbox_policy_finish(&policy);
     return rc;
-}
-
-/* A private loopback takes a namespace; where there is none the network stays on, and that is said. */
-static bool can_cut_network(const struct ci_cli *cli, const struct run_settings *settings)
-{
-    struct sandbox_probe probe;
-
-    if (cli_flag(cli->args, "network") || settings->ci_network)
-        return false;
-    sandbox_probe(&probe);
-    if (probe.namespaces != NAMESPACE_NONE && probe.landlock_abi > 0 && probe.has_seccomp)
-        return true;
-    if (!cli->ctx->quiet)
-        fprintf(stderr, "cadre: test steps keep the network: this machine gives no private one (cadre sandbox --explain)\n");
-    return false;
 }
 
 static void on_job_started(void *data, const char *id, const char *name)
@@ -335,8 +335,8 @@ static int run_jobs(struct ci_cli *cli, const struct ci_plan *plan, const struct
 {
     char *state = path_state_home(), *cache = path_join(state, "ci-cache"), *logs_home = path_join(state, "ci-logs");
     char *logs = xasprintf("%s/%ld", logs_home, (long)getpid()), *work_dir = path_current_directory();
-    bool is_top = str_eq(cli->repository.top, work_dir);
-    const char *tree_id = is_top ? cli->repository.tree : NULL;
+    bool is_top = str_eq(ci_repository_top(cli->repository), work_dir);
+    const char *tree_id = is_top ? ci_repository_clean_tree(cli->repository) : NULL;
     struct ci_result result = {0};
     struct error err = {0};
     int64_t parallel = 0, retries = 0;
@@ -346,8 +346,9 @@ static int run_jobs(struct ci_cli *cli, const struct ci_plan *plan, const struct
         .timeout_ms = settings->ci_timeout_seconds * 1000, .in_place = cli_flag(cli->args, "in-place"),
         .on_job_started = on_job_started, .on_job_finished = on_job_finished, .data = cli};
 
-    if (can_cut_network(cli, settings))
+    if (!cli_flag(cli->args, "network") && !settings->ci_network)
         options.wrap = without_network;
+    options.conditions = options.wrap != NULL ? "ci" : "ci, with the network";
     if (!cli_int_option(cli->args, "parallel", 1, 64, settings->ci_jobs, &parallel, &err) ||
         !cli_int_option(cli->args, "retries", 0, 100, 0, &retries, &err)) {
         code = cli_fail(&err);
@@ -445,12 +446,14 @@ static int run_ci(struct cli_context *ctx, const struct cli_args *args)
         error_set(&err, ERROR_USAGE, "'%s' is neither list, plan nor run", verb);
         return cli_fail(&err);
     }
+    cli.repository = ci_repository_open(ctx->loop, strcmp(verb, "run") == 0 && !cli_flag(args, "no-cache"));
     config = cli_load_config(ctx, &err);
-    if (config == NULL)
+    if (config == NULL) {
+        ci_repository_close(cli.repository);
         return cli_fail(&err);
+    }
     run_settings_init(&settings, config);
     root = path_current_directory();
-    ci_repository_read(ctx->loop, strcmp(verb, "run") == 0 && !cli_flag(args, "no-cache"), &cli.repository);
     read_secrets(&settings.ci_secrets, &secrets);
     const char *event = cli_option(args, "event") != NULL ? cli_option(args, "event") : settings.ci_event;
     struct ci_options options = {
@@ -468,8 +471,8 @@ static int run_ci(struct cli_context *ctx, const struct cli_args *args)
         .base_branch = cli_option(args, "base") != NULL ? ci_change_branch(cli_option(args, "base")) : NULL,
         .tag = cli_option(args, "tag"),
         .inputs = &e.inputs,
-        .branch = cli.repository.branch,
-        .sha = cli.repository.sha,
+        .branch = ci_repository_branch(cli.repository),
+        .sha = ci_repository_commit(cli.repository),
         .include_unmatched = cli_flag(args, "all"),
     };
     plan = NULL;
@@ -494,7 +497,7 @@ static int run_ci(struct cli_context *ctx, const struct cli_args *args)
     event_options_finish(&e);
     str_list_finish(&secrets);
     free(root);
-    ci_repository_finish(&cli.repository);
+    ci_repository_close(cli.repository);
     run_settings_finish(&settings);
     config_destroy(config);
     return code;
