@@ -1,15 +1,24 @@
 /* ci/cache.c: one small JSON file a result. Only passes are kept: a failure is always looked at afresh. */
 #include "ci/cache.h"
 
+#include "base/alloc.h"
 #include "base/buf.h"
 #include "base/file.h"
 #include "base/json.h"
 #include "base/path.h"
 #include "ci/sha256.h"
 
+#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+#define MAX_ACTION_DEPTH 10
+#define MAX_FOLDER_DEPTH 64
+#define TRIM_EVERY_S     3600
+#define ARTIFACTS        ".artifacts" /* what a job uploaded, beside its result */
 
 static void hash_json(struct sha256 *h, const json_t *json)
 {
@@ -29,6 +38,13 @@ static void hash_node(struct sha256 *h, const struct yaml_node *node)
     json_decref(json);
 }
 
+static void hash_file(struct sha256 *h, const char *file, const struct stat *st)
+{
+    sha256_update_text(h, file);
+    sha256_update(h, &st->st_size, sizeof st->st_size);
+    sha256_update(h, &st->st_mtim, sizeof st->st_mtim);
+}
+
 /* A tool that is updated has another file: its path, size and time stand for its version. */
 static void hash_tools(struct sha256 *h)
 {
@@ -39,16 +55,18 @@ static void hash_tools(struct sha256 *h)
 
     sha256_update_text(h, path);
     str_split(&folders, path != NULL ? path : "", ':');
+    for (size_t k = 0; k < folders.len; k++) {
+        struct stat st;
+        if (stat(folders.items[k], &st) == 0)
+            hash_file(h, folders.items[k], &st);
+    }
     for (size_t i = 0; i < sizeof tools / sizeof *tools; i++) {
         for (size_t k = 0; k < folders.len; k++) {
             char *file = path_join(folders.items[k], tools[i]);
             struct stat st;
             bool found = stat(file, &st) == 0;
-            if (found) {
-                sha256_update_text(h, file);
-                sha256_update(h, &st.st_size, sizeof st.st_size);
-                sha256_update(h, &st.st_mtim, sizeof st.st_mtim);
-            }
+            if (found)
+                hash_file(h, file, &st);
             free(file);
             if (found)
                 break;
@@ -75,38 +93,70 @@ static void hash_contexts(struct sha256 *h, const json_t *contexts, bool hands_o
     json_decref(copy);
 }
 
-char *cache_key(const struct plan_job *pj, const json_t *contexts, const char *tree_id, const struct str_list *env)
+char *cache_tools_id(void)
+{
+    char text[SHA256_TEXT_BYTES];
+    struct sha256 h;
+
+    sha256_init(&h);
+    hash_tools(&h);
+    sha256_finish_text(&h, text);
+    return xstrdup(text);
+}
+
+/* What the steps do, with the actions of the repository and what stands for actions by others. */
+static void hash_steps(struct sha256 *h, struct ci_plan *plan, const struct workflow_step *steps, size_t count, int depth)
+{
+    for (size_t i = 0; i < count; i++) {
+        const struct workflow_step *s = &steps[i];
+        const char *texts[] = {s->id, s->condition, s->uses, s->run, s->shell, s->working_directory,
+                               s->continue_on_error, s->timeout_minutes};
+        struct step_plan sp;
+
+        for (size_t k = 0; k < sizeof texts / sizeof *texts; k++)
+            sha256_update_text(h, texts[k]);
+        hash_node(h, s->with);
+        hash_node(h, s->env);
+        if (s->uses == NULL)
+            continue;
+        plan_step(plan, s, NULL, NULL, &sp);
+        sha256_update(h, &sp.action.kind, sizeof sp.action.kind);
+        sha256_update_text(h, sp.action.command);
+        if (sp.composite != NULL && depth < MAX_ACTION_DEPTH) {
+            const struct action *action = sp.composite;
+            const char *more[] = {action->using, action->main, action->post, action->post_if};
+            for (size_t k = 0; k < sizeof more / sizeof *more; k++)
+                sha256_update_text(h, more[k]);
+            hash_node(h, action->inputs);
+            hash_node(h, action->outputs);
+            hash_steps(h, plan, action->steps, action->step_count, depth + 1);
+        }
+    }
+}
+
+char *cache_key(struct ci_plan *plan, const struct plan_job *pj, const json_t *contexts, const struct cache_ground *ground)
 {
     const struct workflow_job *job = pj->job;
+    const struct yaml_node *nodes[] = {pj->workflow->env, pj->workflow->defaults, job->env, job->defaults,
+                                       job->outputs, job->container, job->services};
     char text[SHA256_TEXT_BYTES];
     struct sha256 h;
 
     sha256_init(&h);
     sha256_update_text(&h, CADRE_VERSION);
-    sha256_update_text(&h, tree_id);
+    sha256_update_text(&h, ground->inputs_id);
+    sha256_update_text(&h, ground->tools_id);
+    sha256_update_text(&h, ground->conditions);
+    sha256_update_text(&h, plan->container_engine);
     sha256_update_text(&h, pj->pub.id);
-    hash_node(&h, pj->workflow->env);
-    hash_node(&h, pj->workflow->defaults);
-    hash_node(&h, job->env);
-    hash_node(&h, job->defaults);
-    hash_node(&h, job->outputs);
-    hash_node(&h, job->container);
-    hash_node(&h, job->services);
-    for (size_t i = 0; i < job->step_count; i++) {
-        const struct workflow_step *s = &job->steps[i];
-        const char *texts[] = {s->id, s->condition, s->uses, s->run, s->shell, s->working_directory,
-                               s->continue_on_error, s->timeout_minutes};
-        for (size_t k = 0; k < sizeof texts / sizeof *texts; k++)
-            sha256_update_text(&h, texts[k]);
-        hash_node(&h, s->with);
-        hash_node(&h, s->env);
-    }
+    for (size_t i = 0; i < sizeof nodes / sizeof *nodes; i++)
+        hash_node(&h, nodes[i]);
+    hash_steps(&h, plan, job->steps, job->step_count, 0);
     hash_contexts(&h, contexts, job->outputs != NULL);
-    for (size_t i = 0; env != NULL && i < env->len; i++)
-        sha256_update_text(&h, env->items[i]);
-    hash_tools(&h);
+    for (size_t i = 0; ground->env != NULL && i < ground->env->len; i++)
+        sha256_update_text(&h, ground->env->items[i]);
     sha256_finish_text(&h, text);
-    return strdup(text);
+    return xstrdup(text);
 }
 
 static char *entry_path(const char *dir, const char *key)
@@ -129,6 +179,7 @@ bool cache_load(const char *dir, const char *key, struct ci_job_result *result, 
         entry = json_parse(buf_cstr(&text), text.len, path, &err);
     found = json_is_object(entry);
     if (found) {
+        (void)utimensat(AT_FDCWD, path, NULL, 0); /* used now: what was used longest ago goes first */
         json_t *skipped = json_object_get(entry, "skipped"), *item;
         size_t i;
         result->state = CI_PASSED;
@@ -173,4 +224,107 @@ void cache_store(const char *dir, const char *key, const struct ci_job_result *r
     buf_free(&b);
     free(folder);
     free(path);
+}
+
+/* --- Bounds --------------------------------------------------------------------------------------------- */
+
+struct kept_result {
+    char *file, *artifacts;
+    time_t used;
+    int64_t bytes;
+};
+
+static int64_t size_of(const char *path, int depth)
+{
+    struct str_list names = {0};
+    struct error ignored = {0};
+    struct stat st;
+    int64_t bytes;
+
+    if (lstat(path, &st) < 0)
+        return 0;
+    bytes = st.st_size;
+    if (S_ISDIR(st.st_mode) && depth < MAX_FOLDER_DEPTH && file_list_directory(path, &names, &ignored) == 0) {
+        for (size_t i = 0; i < names.len; i++) {
+            char *below = path_join(path, names.items[i]);
+            bytes += size_of(below, depth + 1);
+            free(below);
+        }
+    }
+    str_list_finish(&names);
+    return bytes;
+}
+
+static int by_use(const void *a, const void *b)
+{
+    const struct kept_result *x = a, *y = b;
+
+    return x->used < y->used ? -1 : x->used > y->used;
+}
+
+static void remove_result(const struct kept_result *kept)
+{
+    struct error ignored = {0};
+
+    (void)unlink(kept->file);
+    (void)file_remove_tree(kept->artifacts, &ignored);
+}
+
+void cache_trim(const char *dir, int64_t max_bytes, int64_t max_age_s)
+{
+    char *results = path_join(dir, "results");
+    struct str_list names = {0};
+    struct error ignored = {0};
+    struct kept_result *kept;
+    size_t count = 0;
+    int64_t total = 0;
+    time_t now = time(NULL);
+
+    if (file_is_directory(results))
+        (void)file_list_directory(results, &names, &ignored);
+    kept = xcalloc(names.len + 1, sizeof *kept);
+    for (size_t i = 0; i < names.len; i++) {
+        char *path = path_join(results, names.items[i]);
+        struct stat st;
+
+        if (str_ends_with(names.items[i], ARTIFACTS)) { /* counted with its result, which is written last */
+            char *owner = xstrndup(path, strlen(path) - strlen(ARTIFACTS));
+            if (!file_exists(owner) && stat(path, &st) == 0 && now - st.st_mtime > TRIM_EVERY_S)
+                (void)file_remove_tree(path, &ignored);
+            free(owner);
+        } else if (lstat(path, &st) == 0) {
+            struct kept_result *one = &kept[count++];
+            one->file = xstrdup(path);
+            one->artifacts = xasprintf("%s" ARTIFACTS, path);
+            one->used = st.st_mtime;
+            one->bytes = size_of(one->file, 0) + size_of(one->artifacts, 0);
+            total += one->bytes;
+        }
+        free(path);
+    }
+    qsort(kept, count, sizeof *kept, by_use);
+    for (size_t i = 0; i < count; i++) {
+        if (total > max_bytes || now - kept[i].used > max_age_s) {
+            remove_result(&kept[i]);
+            total -= kept[i].bytes;
+        }
+        free(kept[i].file);
+        free(kept[i].artifacts);
+    }
+    free(kept);
+    str_list_finish(&names);
+    free(results);
+}
+
+void cache_trim_now_and_then(const char *dir)
+{
+    char *mark = path_join(dir, "trimmed");
+    struct error ignored = {0};
+    struct stat st;
+
+    if (stat(mark, &st) < 0 || time(NULL) - st.st_mtime >= TRIM_EVERY_S || st.st_mtime > time(NULL)) {
+        if (file_write(mark, "", 0, 0600, &ignored) == 0)
+            cache_trim(dir, CACHE_MAX_BYTES, CACHE_MAX_AGE_S);
+    }
+    free(mark);
 }

@@ -188,7 +188,8 @@ struct ci_run_options {
     const char *work_dir;         /* tree under test */
     const char *log_dir;          /* made if missing: one log a job, and scratch folders while running */
     const char *cache_dir;        /* results of jobs that passed; NULL: no caching */
-    const char *tree_id;          /* git tree id of work_dir, key of the result cache; NULL: results not cached */
+    const char *tree_id;          /* git tree id of work_dir, for the key of the result cache; NULL: results not cached */
+    const char *conditions;       /* how commands are run (with the network, ...), part of that key; or NULL */
     const struct str_list *jobs;  /* only these ids or keys, and what they need; NULL or empty: all */
     const struct str_list *changed_paths; /* what differs from the base: jobs that failed over these go first; or NULL */
     const struct str_list *env;   /* "KEY=VALUE" on top of everything */

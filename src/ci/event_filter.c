@@ -94,6 +94,20 @@ static bool list_matches(const struct yaml_node *patterns, const char *text)
     return matches;
 }
 
+const struct yaml_node *event_path_filters(const struct yaml_node *on, const char *event)
+{
+    const struct yaml_node *filters = yaml_get(on, event);
+
+    return yaml_get(filters, "paths") != NULL || yaml_get(filters, "paths-ignore") != NULL ? filters : NULL;
+}
+
+bool event_path_counts(const struct yaml_node *filters, const char *path)
+{
+    const struct yaml_node *paths = yaml_get(filters, "paths"), *ignored = yaml_get(filters, "paths-ignore");
+
+    return paths != NULL ? list_matches(paths, path) : !list_matches(ignored, path);
+}
+
 static bool paths_match(const struct yaml_node *filters, const struct event *event)
 {
     const struct yaml_node *paths = yaml_get(filters, "paths"), *ignored = yaml_get(filters, "paths-ignore");
@@ -101,8 +115,7 @@ static bool paths_match(const struct yaml_node *filters, const struct event *eve
     if (event->changed_paths == NULL || (paths == NULL && ignored == NULL))
         return true;
     for (size_t i = 0; i < event->changed_paths->len; i++) {
-        const char *path = event->changed_paths->items[i];
-        if (paths != NULL ? list_matches(paths, path) : !list_matches(ignored, path))
+        if (event_path_counts(filters, event->changed_paths->items[i]))
             return true;
     }
     return false;

@@ -22,6 +22,11 @@ int event_filter_check(const struct yaml_node *on, const char *file, struct erro
 /* Does it run? Else REASON (static text or the caller's buffer of N bytes) says why not. */
 bool event_filter_matches(const struct yaml_node *on, const struct event *event, char *reason, size_t n);
 
+/* What stands below `on.EVENT` when it has `paths` or `paths-ignore`, else NULL. */
+const struct yaml_node *event_path_filters(const struct yaml_node *on, const char *event);
+/* Does a change of PATH let these filters hold? */
+bool event_path_counts(const struct yaml_node *filters, const char *path);
+
 /* One pattern against a whole ref or path. */
 bool event_glob_match(const char *pattern, const char *text);
 

@@ -13,6 +13,7 @@
 #include "base/random.h"
 #include "ci/cache.h"
 #include "ci/job_history.h"
+#include "ci/job_inputs.h"
 #include "ci/job_runner.h"
 #include "ci/run_internal.h"
 #include "ci/template.h"
@@ -224,8 +225,11 @@ static int run_leg(struct node *node, struct ci_job_result *result, json_t *cont
     int64_t start;
     int rc = -1;
 
-    if (o->cache_dir != NULL && o->tree_id != NULL && !node->job->job->saves_artifacts) {
-        key = cache_key(node->job, contexts, o->tree_id, o->env);
+    if (run->inputs != NULL && !node->job->job->saves_artifacts) {
+        char *inputs_id = job_inputs_id(run->inputs, run->plan, node->job);
+        struct cache_ground ground = {.inputs_id = inputs_id, .tools_id = run->tools_id, .conditions = o->conditions, .env = o->env};
+        key = cache_key(run->plan, node->job, contexts, &ground);
+        free(inputs_id);
         if (cache_load(o->cache_dir, key, result, &cached) &&
             bring_artifacts(run, key, result, err) == 0) {
             take_outputs(node, cached);
@@ -254,8 +258,10 @@ static int run_leg(struct node *node, struct ci_job_result *result, json_t *cont
     if (rc == 0) {
         history_note(run->history, result);
         take_outputs(node, runner.outputs);
-        if (key != NULL && result->state == CI_PASSED && keep_artifacts(run, key, &runner.uploaded, err) == 0)
+        if (key != NULL && result->state == CI_PASSED && keep_artifacts(run, key, &runner.uploaded, err) == 0) {
             cache_store(o->cache_dir, key, result, runner.outputs);
+            run->has_stored = true;
+        }
     }
     if (!o->keep_scratch) {
         struct error ignored = {0};
@@ -539,6 +545,10 @@ static void run_fiber(void *arg)
     struct run *run = arg;
     struct error err = {0};
 
+    if (run->options->cache_dir != NULL && run->options->tree_id != NULL) {
+        run->inputs = job_inputs_read(run->options->loop, run->plan, run->options->work_dir, run->options->tree_id);
+        run->tools_id = cache_tools_id();
+    }
     choose(run);
     gate_prepare(run);
     order(run);
@@ -600,10 +610,14 @@ int ci_run(const struct ci_plan *plan, const struct ci_run_options *options, str
         (void)file_remove_tree(run.artifact_dir, &ignored);
     }
     history_save(run.history, options->changed_paths);
+    if (run.has_stored)
+        cache_trim_now_and_then(options->cache_dir);
     rc = 0;
 out:
     history_destroy(run.history);
     gate_finish(&run);
+    job_inputs_destroy(run.inputs);
+    free(run.tools_id);
     vec_finish(&run.slot_waiters);
     free(run.nodes);
     free(run.artifact_dir);

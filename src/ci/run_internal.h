@@ -37,6 +37,9 @@ struct run {
     struct job_history *history;
     size_t first_pending; /* jobs that failed the last time and are not done: all others wait */
     char *artifact_dir;
+    struct job_inputs *inputs; /* NULL: results are not cached */
+    char *tools_id;
+    bool has_stored; /* a result in the cache */
 };
 
 /* A job of the plan on its way; one with a dynamic matrix has several results. */

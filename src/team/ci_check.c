@@ -358,6 +358,7 @@ static int run_mirror(struct run *run, const char *dir, const char *tree, const 
         .log_dir = logs,
         .cache_dir = cache,
         .tree_id = tree,
+        .conditions = s->ci_network ? "run, with the network" : "run",
         .jobs = jobs,
         .parallel = share_of_cores(run),
         .timeout_ms = s->ci_timeout_seconds * 1000,
