@@ -119,24 +119,40 @@ static void list_kept(const struct box *box, struct str_list *kept)
         str_list_add(kept, resolvers[i]);
 }
 
-/* /run holds the sockets of the machine's services and of the user's session, whatever is given of the network. */
+/* The paths that stay writable, as far as mounts say so; Landlock says the rest. */
+static bool make_rest_read_only(const struct box *box)
+{
+    const char *tmpdir = getenv("TMPDIR");
+    struct str_list writable = {0};
+    bool ok;
+
+    if (box->mode == SANDBOX_WORKSPACE_WRITE) {
+        str_list_copy(&writable, &box->roots);
+        if (!box->no_slash_tmp && !box->private_tmp)
+            str_list_add(&writable, "/tmp");
+        if (!box->no_tmpdir)
+            add_absolute(&writable, tmpdir);
+    }
+    ok = namespace_make_read_only_but((const char *const *)writable.items, writable.len);
+    str_list_finish(&writable);
+    return ok || errno == ENOSYS; /* an older kernel: what Landlock holds is held */
+}
+
+/* /run holds the sockets of the machine's services and of the user's session, whatever is given of the network; memory is
+ * not shared with others either. */
 static bool cover_folders(const struct box *box)
 {
-    static const char *const runs[] = {"/run", "/var/run"};
+    static const char *const shared[] = {"/run", "/var/run", "/dev/shm"};
     struct str_list kept = {0};
     struct stat st;
     bool ok = true;
 
     list_kept(box, &kept);
-    for (size_t i = 0; i < 2 && ok; i++)
-        if (lstat(runs[i], &st) == 0 && S_ISDIR(st.st_mode) && !str_list_has(&box->roots, runs[i]))
-            ok = namespace_cover(runs[i], NULL, (const char *const *)kept.items, kept.len);
-    if (ok && box->private_tmp) {
-        if (box->tmp_dir != NULL && mkdir(box->tmp_dir, 0700) < 0 && errno != EEXIST)
-            ok = false;
-        else
-            ok = namespace_cover("/tmp", box->tmp_dir, (const char *const *)kept.items, kept.len);
-    }
+    for (size_t i = 0; i < sizeof shared / sizeof shared[0] && ok; i++)
+        if (lstat(shared[i], &st) == 0 && S_ISDIR(st.st_mode) && !str_list_has(&box->roots, shared[i]))
+            ok = namespace_cover(shared[i], NULL, box->limits.memory_bytes / 2, (const char *const *)kept.items, kept.len);
+    if (ok && box->private_tmp)
+        ok = namespace_cover("/tmp", box->tmp_dir, box->limits.memory_bytes / 2, (const char *const *)kept.items, kept.len);
     str_list_finish(&kept);
     return ok;
 }
@@ -270,6 +286,10 @@ static int shut_in(struct box *box, const struct str_list *carved)
     int rc;
 
     if (box->has_namespaces) {
+        if (box->private_tmp && box->tmp_dir != NULL && mkdir(box->tmp_dir, 0700) < 0 && errno != EEXIST)
+            return box_stop(box->tmp_dir, "the folder for /tmp cannot be made");
+        if (!make_rest_read_only(box))
+            return box_stop("the file system cannot be made read-only", "nothing is run");
         if (!cover_folders(box))
             return box_stop("a private /run or /tmp cannot be made", "try sandbox.private_tmp = false");
         if (!carve_by_mounts(carved))

@@ -160,6 +160,15 @@ bool namespace_hide(const char *path)
     return true;
 }
 
+static bool set_read_only(const char *path, bool on, bool recursive)
+{
+    struct { /* struct mount_attr of linux/mount.h */
+        uint64_t set, clear, propagation, userns;
+    } attr = {on ? ATTR_RDONLY : 0, on ? 0 : ATTR_RDONLY, 0, 0};
+
+    return syscall(SYS_mount_setattr, AT_FDCWD, path, recursive ? AT_RECURSIVE : 0, &attr, sizeof attr) == 0;
+}
+
 /* Makes the folders of PATH that are missing below OUTER. */
 static bool make_below(const char *outer, const char *path)
 {
@@ -186,8 +195,9 @@ static bool bind_descriptor(int fd, const char *to)
     return mount(source, to, NULL, MS_BIND | MS_REC, NULL) == 0;
 }
 
-bool namespace_cover(const char *folder, const char *with, const char *const *kept, size_t count)
+bool namespace_cover(const char *folder, const char *with, int64_t max_bytes, const char *const *kept, size_t count)
 {
+    char options[64] = "size=50%,mode=1777";
     int *fds = xcalloc(count + 1, sizeof *fds);
     int with_fd = with == NULL ? -1 : open(with, O_PATH | O_DIRECTORY | O_CLOEXEC);
     bool ok = with == NULL || with_fd >= 0;
@@ -196,9 +206,11 @@ bool namespace_cover(const char *folder, const char *with, const char *const *ke
         fds[i] = path_is_below(kept[i], folder) && strcmp(kept[i], folder) != 0
                      ? open(kept[i], O_PATH | O_DIRECTORY | O_CLOEXEC)
                      : -1;
+    if (max_bytes > 0)
+        (void)snprintf(options, sizeof options, "size=%lld,mode=1777", (long long)max_bytes);
     if (ok)
-        ok = with_fd >= 0 ? bind_descriptor(with_fd, folder)
-                          : mount("none", folder, "tmpfs", MS_NOSUID | MS_NODEV, "size=50%,mode=1777") == 0;
+        ok = with_fd >= 0 ? bind_descriptor(with_fd, folder) && (set_read_only(folder, false, false) || errno == ENOSYS)
+                          : mount("none", folder, "tmpfs", MS_NOSUID | MS_NODEV, options) == 0;
     for (size_t i = 0; i < count; i++) {
         if (fds[i] < 0)
             continue;
@@ -211,15 +223,6 @@ bool namespace_cover(const char *folder, const char *with, const char *const *ke
     return ok;
 }
 
-static bool set_read_only(const char *path, bool on, bool recursive)
-{
-    struct { /* struct mount_attr of linux/mount.h */
-        uint64_t set, clear, propagation, userns;
-    } attr = {on ? ATTR_RDONLY : 0, on ? 0 : ATTR_RDONLY, 0, 0};
-
-    return syscall(SYS_mount_setattr, AT_FDCWD, path, recursive ? AT_RECURSIVE : 0, &attr, sizeof attr) == 0;
-}
-
 static bool bind_to_itself(const char *path)
 {
     struct stat st;
@@ -227,6 +230,20 @@ static bool bind_to_itself(const char *path)
     if (stat(path, &st) < 0)
         return errno == ENOENT;
     return mount(path, path, NULL, MS_BIND | MS_REC, NULL) == 0;
+}
+
+bool namespace_make_read_only_but(const char *const *writable, size_t count)
+{
+    for (size_t i = 0; i < count; i++)
+        if (!bind_to_itself(writable[i]))
+            return false;
+    if (!set_read_only("/", true, true))
+        return false;
+    for (size_t i = 0; i < count; i++)
+        /* A mount below that is read-only outside cannot be changed here, nor any with it then. */
+        if (!set_read_only(writable[i], false, true) && errno != ENOENT && !set_read_only(writable[i], false, false))
+            return false;
+    return true;
 }
 
 bool namespace_make_all_read_only(const char *const *roots, size_t count)

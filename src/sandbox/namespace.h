@@ -4,6 +4,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 /* The parts of namespace_settle(): in a new user namespace, mount namespace, network namespace. */
 bool namespace_map_user(void);
@@ -25,8 +26,13 @@ bool namespace_enter(bool network);
  * some containers): the kernel does not allow it then. */
 bool namespace_mount_proc(void);
 
-/* FOLDER becomes WITH (NULL: an empty folder in memory), but for the folders KEPT (COUNT) that are below it. */
-bool namespace_cover(const char *folder, const char *with, const char *const *kept, size_t count);
+/* FOLDER becomes WITH (NULL: an empty folder in memory, of MAX_BYTES or with 0 half of the machine's), but for the folders KEPT
+ * (COUNT) that are below it. */
+bool namespace_cover(const char *folder, const char *with, int64_t max_bytes, const char *const *kept, size_t count);
+
+/* Every mount becomes read-only but those of WRITABLE (COUNT paths), with what is below: also for what Landlock has no right
+ * for (modes, owners, times, attributes). False before Linux 5.12, with nothing changed. */
+bool namespace_make_read_only_but(const char *const *writable, size_t count);
 
 /* PATH (and what is below) becomes read-only. Missing paths are no error. */
 bool namespace_make_read_only(const char *path);
