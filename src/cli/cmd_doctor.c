@@ -5,15 +5,18 @@
 #include "base/alloc.h"
 #include "base/buf.h"
 #include "base/json.h"
+#include "base/path.h"
 #include "config/config.h"
 #include "config/pack.h"
 #include "config/provider_config.h"
 #include "config/role.h"
 #include "git/git.h"
+#include "git/version.h"
 #include "io/http_client.h"
 #include "io/process.h"
 #include "model/provider.h"
 #include "sandbox/exec_helper.h"
+#include "sandbox/permissions.h"
 
 #include <stdarg.h>
 #include <stdio.h>
@@ -64,28 +67,21 @@ void doctor_fail(struct doctor *d, int code, const char *next, const char *fmt, 
 
 static void check_git(struct doctor *d, struct loop *loop)
 {
-    static const char *const argv[] = {"git", "--version", NULL};
-    struct process_run_options options = {.argv = argv, .timeout_ms = 5000};
-    struct process_result result = {0};
     struct error err = {0};
     struct git_repo *repo;
-    int major = 0, minor = 0;
+    int major, minor;
 
-    if (process_run(loop, &options, &result, &err) < 0 || result.exit.exit_code != 0) {
-        doctor_fail(d, EXIT_REPOSITORY, "apt-get install git", "git does not run");
-    } else if (sscanf(buf_cstr(&result.out), "git version %d.%d", &major, &minor) != 2 || major < 2 ||
-               (major == 2 && minor < 38)) {
-        doctor_fail(d, EXIT_REPOSITORY, "install git 2.38 or newer", "git %d.%d is too old", major, minor);
-    } else {
-        doctor_ok("git %d.%d", major, minor);
-        repo = git_repo_open(loop, ".", &err);
-        if (repo != NULL)
-            doctor_ok("repository %s", git_repo_toplevel(repo));
-        else
-            doctor_warn(d, NULL, "%s (`cadre run` needs a repository with a commit)", err.text);
-        git_repo_close(repo);
+    if (git_check_version(loop, &major, &minor, &err) < 0) {
+        doctor_fail(d, EXIT_REPOSITORY, "apt-get install git", "%s", err.text);
+        return;
     }
-    process_result_finish(&result);
+    doctor_ok("git %d.%d", major, minor);
+    repo = git_repo_open(loop, ".", &err);
+    if (repo != NULL)
+        doctor_ok("repository %s", git_repo_toplevel(repo));
+    else
+        doctor_warn(d, NULL, "%s (`cadre run` needs a repository with a commit)", err.text);
+    git_repo_close(repo);
 }
 
 static void check_sandbox(struct doctor *d)
@@ -108,6 +104,24 @@ static void check_sandbox(struct doctor *d)
                     "commands cannot be shut in on this kernel");
     str_list_finish(&lines);
     buf_free(&text);
+}
+
+static void check_permissions(struct doctor *d, const struct config *c)
+{
+    struct sandbox_policy policy;
+    struct error err = {0};
+    char *cwd;
+
+    if (!permissions_are_set(c))
+        return;
+    cwd = path_current_directory();
+    if (permissions_make_policy(c, cwd, &policy, &err) < 0) {
+        doctor_fail(d, EXIT_USAGE, "change the profile, or set sandbox_mode", "%s", err.text);
+    } else {
+        doctor_ok("permission profile %s: %s", config_string(c, "default_permissions"), sandbox_mode_name(policy.mode));
+        sandbox_policy_finish(&policy);
+    }
+    free(cwd);
 }
 
 /* The ids of {"data": [{"id": ...}]} or {"models": [{"id" | "slug" | "name": ...}]}. */
@@ -229,6 +243,7 @@ static void check_all(struct doctor *d, struct cli_context *ctx, bool offline)
         return;
     printf("configuration\n");
     doctor_check_config(d);
+    check_permissions(d, d->config);
     printf("roles\n");
     doctor_check_roles(d);
     printf("programs\n");

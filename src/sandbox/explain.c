@@ -48,8 +48,9 @@ static void explain_namespaces(const struct sandbox_probe *probe, struct buf *ou
                       "ancestry. Allow unprivileged user\n            namespaces to get more\n");
         return;
     }
-    buf_puts(out, "namespaces  yes: .git, .codex and .agents read-only, secrets hidden, a network and process numbers of its "
-                  "own;\n            what a command leaves running ends with it\n");
+    buf_puts(out, "namespaces  yes: everything but the working folders is read-only by mounts too; .git, .codex and .agents in\n"
+                  "            them; secrets, /run, /dev/shm and the machine's /tmp out of reach; a network and process numbers\n"
+                  "            of its own; what a command leaves running ends with it\n");
     buf_printf(out, "            %s a /proc that shows only the command's processes\n",
                probe->namespaces == NAMESPACE_ALL ? "yes" : "no ");
 }
@@ -62,7 +63,9 @@ void sandbox_explain(const struct sandbox_probe *probe, struct buf *out)
                                     "sockets other than Unix"
                                   : "missing: use a kernel with CONFIG_SECCOMP_FILTER");
     explain_namespaces(probe, out);
-    buf_printf(out, "limits      processes, file size, processor time; memory %s\n",
-               probe->has_memory_group ? "of the whole command, by a control group"
-                                       : "of each process (no control group is delegated to us)");
+    buf_printf(out, "limits      processes, file size, processor time; %s; with limits.memory_mb memory %s\n",
+               probe->namespaces == NAMESPACE_ALL ? "memory and free disk space are watched" : "memory and disk are not watched",
+               probe->has_memory_group ? "by a control group"
+               : probe->namespaces == NAMESPACE_ALL ? "by watching (no control group is delegated to us)"
+                                                    : "of each process (no control group is delegated to us)");
 }

@@ -13,6 +13,7 @@
 #include "config/config.h"
 #include "config/role.h"
 #include "git/merge.h"
+#include "git/version.h"
 #include "git/worktree.h"
 #include "io/fiber.h"
 #include "io/process.h"
@@ -679,6 +680,7 @@ int run_execute(const struct run_options *options, struct run_outcome *outcome, 
     struct run *run = xcalloc(1, sizeof *run);
     struct error hook_err = {0};
     bool opened = false;
+    int major, minor;
     int rc = -1;
 
     run->options = *options;
@@ -688,7 +690,7 @@ int run_execute(const struct run_options *options, struct run_outcome *outcome, 
     if (check_allowances(run, err) < 0)
         goto out;
     run->repo = git_repo_open(run->loop, options->directory, err);
-    if (run->repo == NULL)
+    if (run->repo == NULL || git_check_version(run->loop, &major, &minor, err) < 0)
         goto out;
     if ((options->goal != NULL ? begin_new(run, err) : resume(run, err)) < 0)
         goto out;

@@ -71,3 +71,16 @@ git checkout -q CHANGELOG.md
 "$CADRE" resume >"$SCRATCH/out" 2>"$SCRATCH/err" </dev/null
 
 ok resume_merges_once_it_is_clean is "$? $(cat add.txt)" "0 right"
+
+# A git that cannot merge without a checkout is told at once, with what to do.
+mkdir -p "$SCRATCH/oldgit" && printf '#!/bin/sh\n[ "$1" = --version ] && { echo "git version 2.30.2"; exit 0; }\nexec /usr/bin/git "$@"\n' >"$SCRATCH/oldgit/git"
+chmod +x "$SCRATCH/oldgit/git"
+make_repo "$SCRATCH/oldgit-repo"
+cd "$SCRATCH/oldgit-repo" || exit 1
+runs_before=$(ls "$XDG_STATE_HOME/cadre/runs" 2>/dev/null | wc -l)
+PATH="$SCRATCH/oldgit:$PATH" "$CADRE" run "mend" >"$SCRATCH/o" 2>"$SCRATCH/e"
+ok an_old_git_is_refused is "$?" 5
+ok it_says_which_git_is_needed has "$SCRATCH/e" "git 2.30 is too old: install git 2.38 or newer"
+ok nothing_was_begun is "$(ls "$XDG_STATE_HOME/cadre/runs" 2>/dev/null | wc -l)" "$runs_before"
+PATH="$SCRATCH/oldgit:$PATH" "$CADRE" doctor >"$SCRATCH/o" 2>&1
+ok doctor_says_it_too has "$SCRATCH/o" "git 2.30 is too old"

@@ -30,3 +30,7 @@ ok confined_reading_still_runs_programs is "$?:$(ls made2 2>/dev/null):$(grep -c
 ok nothing_outside_is_read sh -c "! grep -q 'outside\\\\n' '$SCRATCH/o'"
 ok a_denied_file_is_not_read sh -c "! grep -q KEY=1 '$SCRATCH/o'"
 ok a_read_only_part_is_not_written is "$(ls docs)" ""
+
+printf 'default_permissions = "p"\n[permissions.p]\nextends = ":workspace"\n[permissions.p.network]\nenabled = true\nmode = "limited"\n' >"$CODEX_HOME/config.toml"
+"$CADRE" doctor --offline >"$SCRATCH/o" 2>&1
+ok doctor_names_a_profile_that_cannot_be_kept has "$SCRATCH/o" "limits the network"
