@@ -124,10 +124,12 @@ static void hash_steps(struct sha256 *h, struct ci_plan *plan, const struct work
         sha256_update_text(h, sp.action.command);
         if (sp.composite != NULL && depth < MAX_ACTION_DEPTH) {
             const struct action *action = sp.composite;
-            const char *more[] = {action->using, action->main, action->post, action->post_if};
+            const char *more[] = {action->using, action->main, action->post, action->post_if, action->image, action->entrypoint};
             for (size_t k = 0; k < sizeof more / sizeof *more; k++)
                 sha256_update_text(h, more[k]);
             hash_node(h, action->inputs);
+            hash_node(h, action->args);
+            hash_node(h, action->env);
             hash_node(h, action->outputs);
             hash_steps(h, plan, action->steps, action->step_count, depth + 1);
         }

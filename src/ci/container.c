@@ -301,23 +301,80 @@ void containers_exec(const struct job_runner *r, const struct step_command *c, c
     buf_free(&path);
 }
 
-int container_step(struct job_runner *r, const struct workflow_step *step, const char *name, json_t *with, json_t *env,
-                   json_t *outputs, struct error *err)
+/* With $image, the array words, and the environment of the step. */
+#define RUN_IMAGE                                                                                                      \
+    "[ -z \"$INPUT_ENTRYPOINT\" ] || args+=(--entrypoint \"$INPUT_ENTRYPOINT\")\n"                                     \
+    "[ -z \"$CADRE_NETWORK\" ] || args+=(--network \"$CADRE_NETWORK\")\n"                                             \
+    "exec \"$CADRE_ENGINE\" run --rm " MAX_PROCESSES " " NO_NEW_PRIVILEGES " -w /github/workspace "                     \
+    "-v \"$GITHUB_WORKSPACE:/github/workspace\" -v \"$CADRE_SCRATCH:$CADRE_SCRATCH\" \"${args[@]}\" "                  \
+    "-e GITHUB_WORKSPACE=/github/workspace \"$image\" \"${words[@]}\"\n"
+
+#define SPLIT_ARGS                                                                                                     \
+    "[ -z \"$INPUT_ARGS\" ] || mapfile -d '' -t words < <(printf '%s' \"$INPUT_ARGS\" | xargs -n1 printf '%s\\0')\n"
+
+static int run_image(struct job_runner *r, const struct workflow_step *step, const char *name, const char *script, json_t *env,
+                     json_t *outputs, struct error *err)
 {
-    static const char script[] = PASS_ENVIRONMENT
-        "words=(); [ -z \"$INPUT_ARGS\" ] || mapfile -d '' -t words < <(printf '%s' \"$INPUT_ARGS\" | xargs -n1 printf '%s\\0')\n"
-        "[ -z \"$INPUT_ENTRYPOINT\" ] || args+=(--entrypoint \"$INPUT_ENTRYPOINT\")\n"
-        "[ -z \"$CADRE_NETWORK\" ] || args+=(--network \"$CADRE_NETWORK\")\n"
-        "exec \"$CADRE_ENGINE\" run --rm " MAX_PROCESSES " " NO_NEW_PRIVILEGES " -w /github/workspace "
-        "-v \"$GITHUB_WORKSPACE:/github/workspace\" -v \"$CADRE_SCRATCH:$CADRE_SCRATCH\" \"${args[@]}\" "
-        "-e GITHUB_WORKSPACE=/github/workspace \"$CADRE_IMAGE\" \"${words[@]}\"\n";
     struct step_command c = {.script = script, .shell = "bash", .cwd = r->tree_dir, .env = env, .outputs = outputs,
                              .is_on_machine = true, .is_dependency = true};
 
-    job_runner_inputs(env, with);
-    json_object_set_new(env, "CADRE_IMAGE", json_string(step->uses + strlen("docker://")));
     json_object_set_new(env, "CADRE_ENGINE", json_string(r->containers.engine));
     json_object_set_new(env, "CADRE_SCRATCH", json_string(r->scratch_dir));
     json_object_set_new(env, "CADRE_NETWORK", json_string(r->containers.network != NULL ? r->containers.network : ""));
     return job_runner_command(r, step, name, &c, err);
+}
+
+int container_step(struct job_runner *r, const struct workflow_step *step, const char *name, json_t *with, json_t *env,
+                   json_t *outputs, struct error *err)
+{
+    job_runner_inputs(env, with);
+    json_object_set_new(env, "CADRE_IMAGE", json_string(step->uses + strlen("docker://")));
+    return run_image(r, step, name, PASS_ENVIRONMENT "words=()\n" SPLIT_ARGS "image=$CADRE_IMAGE\n" RUN_IMAGE, env, outputs, err);
+}
+
+static void append_quoted(struct buf *b, const char *text)
+{
+    buf_putc(b, '\'');
+    for (; *text != '\0'; text++)
+        buf_puts(b, *text == '\'' ? "'\\''" : (char[]){*text, '\0'});
+    buf_puts(b, "' ");
+}
+
+int container_action(struct job_runner *r, const struct workflow_step *step, const char *name, const struct action *action,
+                     const char *folder, const json_t *inputs, const json_t *args, json_t *env, json_t *outputs, struct error *err)
+{
+    bool is_built = strncmp(action->image, "docker://", 9) != 0;
+    const char *file = strncmp(action->image, "./", 2) == 0 ? action->image + 2 : action->image;
+    struct buf script = BUF_INIT;
+    json_t *value;
+    size_t i;
+    int rc;
+
+    job_runner_inputs(env, inputs);
+    if (json_object_get(env, "INPUT_ENTRYPOINT") == NULL)
+        json_object_set_new(env, "INPUT_ENTRYPOINT", json_string(action->entrypoint != NULL ? action->entrypoint : ""));
+    buf_puts(&script, PASS_ENVIRONMENT "words=(");
+    json_array_foreach(args, i, value) {
+        struct expr_value v = expr_from_json(value);
+        char *text = expr_to_string(&v);
+        append_quoted(&script, text);
+        free(text);
+        expr_value_finish(&v);
+    }
+    buf_puts(&script, ")\n" SPLIT_ARGS);
+    if (is_built) { /* its id, not a name: another tree may be built at the same time */
+        json_object_set_new(env, "CADRE_FOLDER", json_string(folder));
+        json_object_set_new(env, "CADRE_DOCKERFILE", json_string(file));
+        buf_printf(&script,
+                   "image=$(\"$CADRE_ENGINE\" build -q -t cadre-action:%016llx -f \"$CADRE_FOLDER/$CADRE_DOCKERFILE\" "
+                   "\"$CADRE_FOLDER\") || { echo \"building $CADRE_DOCKERFILE failed\"; exit 1; }\n",
+                   (unsigned long long)str_hash(action->file, strlen(action->file)));
+    } else {
+        json_object_set_new(env, "CADRE_IMAGE", json_string(action->image + 9));
+        buf_puts(&script, "image=$CADRE_IMAGE\n");
+    }
+    buf_puts(&script, RUN_IMAGE);
+    rc = run_image(r, step, name, buf_cstr(&script), env, outputs, err);
+    buf_free(&script);
+    return rc;
 }

@@ -25,4 +25,9 @@ void containers_exec(const struct job_runner *runner, const struct step_command 
 int container_step(struct job_runner *runner, const struct workflow_step *step, const char *name, json_t *with,
                    json_t *env, json_t *outputs, struct error *err);
 
+/* An action of the repository that runs in a container: its Dockerfile is built (FOLDER holds it), or its image taken. INPUTS
+ * are its inputs, ARGS its arguments with expressions filled in. 1, 0, -1 as job_runner_command(). */
+int container_action(struct job_runner *runner, const struct workflow_step *step, const char *name, const struct action *action,
+                     const char *folder, const json_t *inputs, const json_t *args, json_t *env, json_t *outputs, struct error *err);
+
 #endif

@@ -356,6 +356,25 @@ static const int *exit_codes(struct arena *arena, const struct yaml_node *allow)
     return list;
 }
 
+/* `retry: 2`, or a mapping: which failures count and after which exit codes. The runner's own failures do not happen here. */
+static void read_retry(struct arena *arena, const struct yaml_node *retry, struct workflow_job *job)
+{
+    const char *max = retry != NULL && retry->kind == YAML_MAPPING ? yaml_get_text(retry, "max") : yaml_text(retry);
+    const struct yaml_node *when = yaml_get(retry, "when");
+    bool counts = when == NULL;
+    int64_t n;
+
+    for (size_t i = 0; when != NULL && i < (when->kind == YAML_SEQUENCE ? when->len : 1); i++) {
+        const char *kind = yaml_text(when->kind == YAML_SEQUENCE ? when->items[i] : when);
+        counts = counts || str_eq(kind, "always") || str_eq(kind, "script_failure");
+    }
+    job->retry_exit_codes = retry != NULL && retry->kind == YAML_MAPPING ? exit_codes(arena, retry) : NULL;
+    if (max == NULL && retry != NULL && retry->kind == YAML_MAPPING)
+        max = "2"; /* GitLab's bound, which is also what it takes when only `when` or `exit_codes` stands there */
+    if ((counts || job->retry_exit_codes != NULL) && max != NULL && str_to_int64(max, 0, 2, &n))
+        job->retries = (int)n;
+}
+
 int gitlab_job_build(struct gitlab_reader *r, struct gitlab_job *j, struct error *err)
 {
     struct arena *arena = &r->w->arena;
@@ -398,6 +417,7 @@ int gitlab_job_build(struct gitlab_reader *r, struct gitlab_job *j, struct error
     job->timeout_minutes = timeout_minutes(arena, yaml_get(j->node, "timeout"));
     job->allow_failure = j->outcome.allow_failure > 0;
     job->allow_exit_codes = allow != NULL && allow->kind == YAML_MAPPING ? exit_codes(arena, allow) : NULL;
+    read_retry(arena, yaml_get(j->node, "retry"), job);
     job->when = j->outcome.when == GITLAB_ON_FAILURE ? WORKFLOW_ON_FAILURE
                 : j->outcome.when == GITLAB_ALWAYS   ? WORKFLOW_ALWAYS
                                                      : WORKFLOW_ON_SUCCESS;

@@ -163,12 +163,98 @@ static void add_save_step(struct gitlab_reader *r, struct gitlab_job *j)
     buf_free(&b);
 }
 
+/* --- cache: the local store of actions/cache ------------------------------------------------------------------ */
+
+#define MAX_CACHES 4 /* as on GitLab */
+
+/* What the cache is called. `key: files` is what is in them; that is known when the job runs. */
+static char *cache_name(const struct yaml_node *cache, const json_t *variables)
+{
+    const struct yaml_node *key = yaml_get(cache, "key"), *files = yaml_get(key, "files");
+    const char *text = key != NULL && key->kind == YAML_MAPPING ? yaml_get_text(key, "prefix") : yaml_text(key);
+    char *expanded = gitlab_expand(text != NULL ? text : files != NULL ? "" : "default", variables, NULL);
+    struct buf b = BUF_INIT;
+
+    buf_printf(&b, "%s/%016llx/", files != NULL ? "gitlab-files" : "gitlab",
+               (unsigned long long)str_hash(expanded, strlen(expanded)));
+    for (size_t i = 0; files != NULL && files->kind == YAML_SEQUENCE && i < files->len; i++) {
+        const char *file = yaml_text(files->items[i]);
+        if (file != NULL && strpbrk(file, "'$") == NULL)
+            buf_printf(&b, "${{ hashFiles('%s') }}/", file);
+    }
+    free(expanded);
+    return buf_take(&b);
+}
+
+static void add_pair(struct gitlab_reader *r, struct yaml_node *mapping, const char *key, const char *value)
+{
+    yaml_mapping_add(&r->w->arena, mapping, key, yaml_new_scalar(&r->w->arena, value));
+}
+
+/* Unlike on GitHub a cache is written anew by each job that may: taken before everything, saved at the end. */
+static void add_cache_step(struct gitlab_reader *r, struct gitlab_job *j, const struct yaml_node *cache, const json_t *variables,
+                           bool is_save)
+{
+    static const char *const uses[] = {"actions/cache/restore@v4", "actions/cache/save@v4"};
+    const struct yaml_node *paths = yaml_get(cache, "paths"), *fallback = yaml_get(cache, "fallback_keys");
+    struct arena *arena = &r->w->arena;
+    struct yaml_node *with = yaml_new_mapping(arena);
+    const char *when = yaml_get_text(cache, "when");
+    char *name = cache_name(cache, variables);
+    struct buf b = BUF_INIT, restore = BUF_INIT;
+    struct workflow_step *step;
+
+    for (size_t i = 0; paths != NULL && paths->kind == YAML_SEQUENCE && i < paths->len; i++) {
+        char *path = gitlab_expand(yaml_text(paths->items[i]) != NULL ? yaml_text(paths->items[i]) : "", variables, NULL);
+        if (strstr(path, "${{") == NULL)
+            buf_printf(&b, "%s\n", path);
+        free(path);
+    }
+    for (size_t i = 0; fallback != NULL && fallback->kind == YAML_SEQUENCE && i < fallback->len; i++) {
+        char *other = gitlab_expand(yaml_text(fallback->items[i]) != NULL ? yaml_text(fallback->items[i]) : "", variables, NULL);
+        buf_printf(&restore, "gitlab/%016llx/\n", (unsigned long long)str_hash(other, strlen(other)));
+        free(other);
+    }
+    add_pair(r, with, "path", buf_cstr(&b));
+    add_pair(r, with, "key", name);
+    if (!is_save && restore.len > 0)
+        add_pair(r, with, "restore-keys", buf_cstr(&restore));
+    if (b.len > 0) {
+        step = add_step(r, j, is_save ? "save the cache" : "cache", NULL, cache);
+        step->uses = uses[is_save];
+        step->with = with;
+        step->is_always = is_save && str_eq(when, "always");
+        step->is_after_failure = is_save && str_eq(when, "on_failure");
+        step->continue_on_error = "true";
+    }
+    buf_free(&b);
+    buf_free(&restore);
+    free(name);
+}
+
+static void add_cache_steps(struct gitlab_reader *r, struct gitlab_job *j, bool is_save)
+{
+    const struct yaml_node *caches = yaml_get(j->node, "cache");
+    json_t *raw = yaml_to_json_texts(j->job->env), *variables = gitlab_resolve_variables(raw);
+    size_t n = yaml_is_null(caches) ? 0 : caches->kind == YAML_SEQUENCE ? caches->len : 1;
+
+    for (size_t i = 0; i < n && i < MAX_CACHES; i++) {
+        const struct yaml_node *cache = caches->kind == YAML_SEQUENCE ? caches->items[i] : caches;
+        const char *policy = yaml_get_text(cache, "policy");
+        if (!str_eq(policy, is_save ? "pull" : "push"))
+            add_cache_step(r, j, cache, variables, is_save);
+    }
+    json_decref(variables);
+    json_decref(raw);
+}
+
 void gitlab_job_add_steps(struct gitlab_reader *r, struct gitlab_job *j)
 {
     const struct yaml_node *before = yaml_get(j->node, "before_script"),
                            *script = yaml_get(j->node, "script"), *after = yaml_get(j->node, "after_script");
     struct buf b = BUF_INIT;
 
+    add_cache_steps(r, j, false);
     if (j->sources.len > 0)
         add_take_step(r, j);
     append_lines(&b, before, 0);
@@ -187,6 +273,7 @@ void gitlab_job_add_steps(struct gitlab_reader *r, struct gitlab_job *j)
         step->continue_on_error = "true";
         step->timeout_minutes = "5";
     }
+    add_cache_steps(r, j, true);
     if (gitlab_saves_artifacts(j->node))
         add_save_step(r, j);
     buf_free(&b);

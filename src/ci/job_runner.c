@@ -331,7 +331,20 @@ static int run_composite(struct job_runner *r, struct frame *f, const struct wor
         error_set(err, ERROR_LIMIT, "'%s': actions within actions deeper than %d", step->uses, MAX_COMPOSITE_DEPTH);
         goto out;
     }
-    if (sp->is_script_action) {
+    if (sp->is_container_action) {
+        struct expr_scope scope = scope_of(r);
+        json_t *args, *more;
+
+        refresh_contexts(r, &inner, env);
+        args = action->args != NULL ? template_expand_node(action->args, &scope, action->file, err) : json_array();
+        more = action->env != NULL ? template_expand_node(action->env, &scope, action->file, err) : json_object();
+        if (args != NULL && more != NULL) {
+            json_object_update_missing(env, more);
+            rc = container_action(r, step, name, action, path, inputs, args, env, outputs, err);
+        }
+        json_decref(args);
+        json_decref(more);
+    } else if (sp->is_script_action) {
         json_t *state = json_object(), *own = script_action_environment(env, inputs);
         char *script = script_action_command(path, action->main != NULL ? action->main : "index.js");
         /* bash hands on variables that are no names of a shell, dash does not. */
@@ -634,6 +647,12 @@ int job_runner_run(struct job_runner *r, struct error *err)
     r->deadline_ms = clock_monotonic_ms() + (timeout > 0 ? timeout : DEFAULT_TIMEOUT_MS);
     r->result->state = CI_PASSED;
     mask_secrets(r);
+    if (r->job->job->image != NULL) {
+        struct step_plan image = {.reason = "no container engine is used for it; the commands run on this machine"};
+        char *name = xasprintf("image %s", r->job->job->image);
+        skip_step(r, name, &image);
+        free(name);
+    }
     if (write_event(r, err) < 0)
         goto out;
     if (containers_start(r, err) < 0) {

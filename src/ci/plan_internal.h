@@ -87,6 +87,7 @@ struct step_plan {
     struct action_mapping action; /* of `uses` by others */
     struct action *composite;     /* an action of the repository; borrowed from the plan */
     bool is_script_action;        /* JavaScript action of the repository, run with node */
+    bool is_container_action;     /* of the repository, built or pulled and run by the container engine */
     bool is_image;                /* docker://, run by the container engine */
     bool is_unknown;              /* skipped though later steps may need it */
 };

@@ -180,6 +180,23 @@ static bool has_dockerfile(const char *root, const char *uses)
     return found;
 }
 
+/* A folder with a Dockerfile and no action.yml is an action that takes no inputs. */
+static struct action *dockerfile_action(struct ci_plan *plan, const char *uses, bool is_tree)
+{
+    static const char text[] = "runs: {using: docker, image: Dockerfile}\n";
+    char *relative = path_normalize(uses), *file = path_join(relative, "action.yml");
+    struct error ignored = {0};
+    struct action *action = action_parse(text, strlen(text), file, &ignored);
+
+    if (action != NULL) {
+        action->is_from_tree = is_tree;
+        vec_push(&plan->actions, action);
+    }
+    free(file);
+    free(relative);
+    return action;
+}
+
 static void plan_local_action(struct ci_plan *plan, const char *uses, const char *tree, struct step_plan *out)
 {
     struct action *action = load_action_from(plan, plan->root, false, uses, out);
@@ -187,7 +204,7 @@ static void plan_local_action(struct ci_plan *plan, const char *uses, const char
     if (action == NULL && out->reason == NULL && tree != NULL)
         action = load_action_from(plan, tree, true, uses, out);
     if (action == NULL && out->reason == NULL && has_dockerfile(tree != NULL ? tree : plan->root, uses))
-        out->reason = "an action in a container; no container engine is used";
+        action = dockerfile_action(plan, uses, tree != NULL);
     if (action == NULL && out->reason == NULL)
         out->reason = arena_printf(&plan->arena, "no action.yml in '%s'", uses);
 
@@ -206,6 +223,12 @@ static void plan_local_action(struct ci_plan *plan, const char *uses, const char
         } else {
             out->reason = "a JavaScript action; node is not installed";
         }
+    } else if (strcmp(action->using, "docker") != 0 || action->image == NULL) {
+        out->reason = arena_printf(&plan->arena, "an action that runs with '%s', which is not known", action->using);
+    } else if (plan->container_engine != NULL) {
+        out->kind = CI_STEP_RUN;
+        out->composite = action;
+        out->is_container_action = true;
     } else {
         out->reason = "an action in a container; no container engine is used";
     }

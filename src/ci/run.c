@@ -209,6 +209,75 @@ static const char *why_cancelled(const struct node *node, const struct error *er
                : err->text;
 }
 
+/* Was it a failure after which the definition has the job run again (GitLab's `retry`)? */
+static bool is_retried(const struct workflow_job *job, const struct ci_job_result *result)
+{
+    bool counts = job->retry_exit_codes == NULL;
+
+    for (const int *code = job->retry_exit_codes; code != NULL && *code != 0; code++)
+        counts = counts || *code == result->exit_code;
+    return result->state == CI_FAILED && counts;
+}
+
+/* Takes back what a failed run left in RESULT. */
+static void forget_failure(struct ci_job_result *result)
+{
+    FREE_NULL(result->reason);
+    FREE_NULL(result->failing_step);
+    FREE_NULL(result->command);
+    FREE_NULL(result->excerpt);
+    str_list_finish(&result->failing_tests);
+    str_list_finish(&result->skipped_steps);
+    result->exit_code = 0;
+    result->fingerprint = 0;
+    result->allowed_to_fail = false;
+    result->steps_run = result->steps_satisfied = result->steps_skipped = 0;
+}
+
+/* Runs the steps, each time in a fresh copy of the tree, as often as the definition says. */
+static int run_steps(struct node *node, struct job_runner *runner, const char *scratch, struct error *err)
+{
+    const struct ci_run_options *o = node->run->options;
+    const struct workflow_job *job = node->job->job;
+    bool was_allowed = runner->result->allowed_to_fail;
+
+    for (int again = job->retries;; again--) {
+        json_t *contexts = again > 0 ? json_deep_copy(runner->contexts) : NULL;
+        struct job_runner next = {.plan = runner->plan, .job = runner->job, .options = o, .tree_dir = runner->tree_dir,
+                                  .scratch_dir = runner->scratch_dir, .artifact_dir = runner->artifact_dir, .contexts = contexts,
+                                  .result = runner->result, .annotations = runner->annotations};
+        struct error ignored = {0};
+
+        if (file_make_directories(scratch, 0700, err) < 0 ||
+            (!o->in_place && tree_copy(o->loop, o->work_dir, runner->tree_dir, err) < 0) || job_runner_run(runner, err) < 0) {
+            json_decref(contexts);
+            return -1;
+        }
+        if (again == 0 || !is_retried(job, runner->result)) {
+            json_decref(contexts);
+            break;
+        }
+        runner->result->runs = runner->result->failures = (unsigned)(job->retries - again + 1);
+        job_runner_log(runner, "== run again\n", 13);
+        job_runner_finish(runner);
+        *runner = next;
+        forget_failure(runner->result);
+        runner->result->allowed_to_fail = was_allowed;
+        (void)file_remove_tree(scratch, &ignored);
+    }
+    if (runner->result->failures > 0) {
+        runner->result->runs++;
+        runner->result->failures += runner->result->state != CI_PASSED;
+        if (runner->result->state == CI_PASSED) {
+            runner->result->fault = CI_FAULT_FLAKY;
+            runner->result->reason = xasprintf("flaky: %u of %u runs failed", runner->result->failures, runner->result->runs);
+        } else {
+            runner->result->fault = CI_FAULT_BROKEN;
+        }
+    }
+    return 0;
+}
+
 /* Runs one leg in its own copy of the tree. CONTEXTS is taken. */
 static int run_leg(struct node *node, struct ci_job_result *result, json_t *contexts, struct error *err)
 {
@@ -248,17 +317,15 @@ static int run_leg(struct node *node, struct ci_job_result *result, json_t *cont
     if (o->on_job_started != NULL)
         o->on_job_started(o->data, result->id, result->name);
     result->log_file = path_join(o->log_dir, log_name);
-    if (file_make_directories(scratch, 0700, err) == 0 &&
-        file_write(result->log_file, "", 0, 0644, err) == 0 &&
-        (o->in_place || tree_copy(o->loop, o->work_dir, tree, err) == 0))
-        rc = job_runner_run(&runner, err);
+    if (file_write(result->log_file, "", 0, 0644, err) == 0)
+        rc = run_steps(node, &runner, scratch, err);
     result->duration_ms = clock_monotonic_ms() - start;
     slot_give(run);
     gate_leave(node, result);
     if (rc == 0) {
         history_note(run->history, result);
         take_outputs(node, runner.outputs);
-        if (key != NULL && result->state == CI_PASSED && keep_artifacts(run, key, &runner.uploaded, err) == 0) {
+        if (key != NULL && result->state == CI_PASSED && result->fault == CI_FAULT_NONE && keep_artifacts(run, key, &runner.uploaded, err) == 0) {
             cache_store(o->cache_dir, key, result, runner.outputs);
             run->has_stored = true;
         }
@@ -308,7 +375,7 @@ static int run_one(struct node *node, json_t *leg, json_t *needs, size_t index, 
     json_t *inputs = job_called_inputs(node->run, job);
     json_t *contexts = plan_job_contexts(node->run->plan, job->workflow, job->job->key, leg, needs, inputs);
     json_t *strategy = json_object_get(contexts, "strategy");
-    char *id = is_dynamic ? plan_job_id(job->workflow, job->job, leg, NULL) : xstrdup(job->pub.id);
+    char *id = is_dynamic ? plan_job_id(job->workflow, job->job, leg, job->call != NULL ? job->call->prefix : NULL) : xstrdup(job->pub.id);
     char *name = is_dynamic ? plan_job_name(job->workflow, job->job, leg, contexts) : xstrdup(job->pub.name);
     struct ci_job_result *result = result_create(node, id, name);
 

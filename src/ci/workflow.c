@@ -308,6 +308,10 @@ struct action *action_parse(const char *text, size_t n, const char *file, struct
     action->main = yaml_get_text(runs, "main");
     action->post = yaml_get_text(runs, "post");
     action->post_if = yaml_get_text(runs, "post-if");
+    action->image = yaml_get_text(runs, "image");
+    action->entrypoint = yaml_get_text(runs, "entrypoint");
+    action->args = yaml_get(runs, "args");
+    action->env = yaml_get(runs, "env");
     action->inputs = yaml_get(root, "inputs");
     action->outputs = yaml_get(root, "outputs");
     action->steps = read_steps(&action->arena, yaml_get(runs, "steps"), &action->step_count);

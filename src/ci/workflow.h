@@ -56,6 +56,8 @@ struct workflow_job {
     const int *allow_exit_codes; /* ended by 0: only a failure with one of these is allowed */
     enum workflow_when when;
     const char *image;             /* the job is written for; it runs on this machine */
+    int retries;                   /* times that it is run again when it failed */
+    const int *retry_exit_codes;   /* ended by 0: only after one of these; or NULL */
     const char *note;              /* what a reader should know, or NULL */
     const struct yaml_node *legs;  /* a sequence of mappings from variables to values: one leg each; or NULL */
     bool saves_artifacts;          /* other jobs may need them: its result alone is not enough */
@@ -90,6 +92,8 @@ struct action {
     const char *name;
     const char *using; /* "composite", "node20", "docker" */
     const char *main, *post, *post_if; /* of a JavaScript one */
+    const char *image, *entrypoint;    /* of one in a container: "Dockerfile" or "docker://IMAGE" */
+    const struct yaml_node *args, *env; /* likewise */
     bool is_from_tree; /* read from the tree of one job, where an earlier step may have made it */
     const struct yaml_node *inputs, *outputs;
     struct workflow_step *steps; /* of a composite one */

@@ -85,6 +85,7 @@ echo "$*" >>"$DOCKER_NOTES"
 case $1 in
 network) exit 0 ;;
 inspect) echo healthy ;;
+build) [ -f "${!#}/Dockerfile" ] || exit 1; echo "sha256:of-$(cat "${!#}/Dockerfile")" ;;
 rm) exit 0 ;;
 run)
     [ "$2" = -d ] && { case "$*" in *no-such-image*) echo "pull access denied" >&2; exit 125 ;; esac; echo id; exit 0; }
@@ -124,7 +125,17 @@ jobs:
     runs-on: ubuntu-latest
     container: no-such-image
     steps: [{run: exit 1}]
+  built:
+    runs-on: ubuntu-latest
+    steps:
+      - uses: ./own
+        with: {word: "it's me"}
+      - uses: ./bare
 EOS
+mkdir "$SCRATCH/boxes/own" "$SCRATCH/boxes/bare"
+printf 'name: own\ninputs: {word: {default: x}, other: {default: y z}}\nruns:\n  using: docker\n  image: Dockerfile\n  entrypoint: /go\n  args: ["${{ inputs.word }}", --other, "${{ inputs.other }}"]\n' >"$SCRATCH/boxes/own/action.yml"
+echo own >"$SCRATCH/boxes/own/Dockerfile"
+echo bare >"$SCRATCH/boxes/bare/Dockerfile"
 touch "$SCRATCH/boxes/marker"
 (cd "$SCRATCH/boxes" && git init -q && git add -A && git commit -qm Start)
 export DOCKER_NOTES="$SCRATCH/docker.notes"
@@ -138,9 +149,11 @@ ok its_arguments_are_split_as_a_shell_would is "$(cat "$XDG_STATE_HOME"/cadre/ci
 ok an_image_that_cannot_be_had_is_the_machines_fault is "$(state missing)" environment
 ok containers_are_bounded_and_get_no_new_privileges grep -q -- '--pids-limit=4096 --security-opt=no-new-privileges.*debian:12' "$DOCKER_NOTES"
 ok services_share_a_network_by_name grep -q -- '--network-alias db .*-p 127.0.0.1:5432:5432 postgres:16' "$DOCKER_NOTES"
+ok an_action_with_a_dockerfile_is_built_and_run is "$(state built) $(cat "$XDG_STATE_HOME"/cadre/ci-logs/*/ci.yml-built-*.log | grep -E '^(entrypoint|image|argument)=' | paste -sd' ')" "passed entrypoint=/go image=sha256:of-own argument=it's me argument=--other argument=y z image=sha256:of-bare"
 ok everything_started_is_removed is "$(grep -c '^rm -f -v cadre-' "$DOCKER_NOTES") $(grep -c '^network rm' "$DOCKER_NOTES")" "2 1"
 printf '[ci]\ncontainer_engine = "none"\n' >"$CODEX_HOME/cadre.toml"
 "$CADRE" ci run --json >"$SCRATCH/boxes.out" 2>/dev/null
+ok without_an_engine_such_an_action_is_skipped_with_the_reason is "$(jq -r 'select(.type=="job" and .id=="ci.yml/built") | .state, .skipped_steps[]' "$SCRATCH/boxes.out" | paste -sd';')" "skipped;./own: an action in a container; no container engine is used;./bare: an action in a container; no container engine is used"
 ok without_an_engine_they_are_skipped_with_the_reason is "$(jq -r 'select(.type=="job" and .id=="ci.yml/inside") | .state + ": " + .reason' "$SCRATCH/boxes.out")" "skipped: runs in the container debian:12; no container engine is used"
 
 # --- what an unchanged run costs, what is red, and reports -------------------------------------------------------------

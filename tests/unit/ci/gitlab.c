@@ -401,7 +401,8 @@ static struct ci_result run(const char *dir, const char *logs)
 {
     struct ci_options options = {.definition_dir = dir, .branch = "main"};
     struct loop *loop = loop_create();
-    struct ci_run_options run_options = {.loop = loop, .work_dir = dir, .log_dir = logs};
+    char *cache = path_join(logs, "cache");
+    struct ci_run_options run_options = {.loop = loop, .work_dir = dir, .log_dir = logs, .cache_dir = cache};
     struct ci_result result = {0};
     struct error err = {0};
     struct ci_plan *plan = ci_plan_create(&options, &err);
@@ -418,6 +419,7 @@ static struct ci_result run(const char *dir, const char *logs)
                           result.jobs[i].excerpt != NULL ? result.jobs[i].excerpt : "");
     ci_plan_destroy(plan);
     loop_destroy(loop);
+    free(cache);
     return result;
 }
 
@@ -511,6 +513,87 @@ static void a_tool_of_the_image_is_the_environments_fault(void **state)
     ci_result_finish(&r);
 }
 
+/* MARKS in the text stands for a folder that outlives a job. */
+static struct ci_result run_with_marks(const char *text)
+{
+    char *marks = new_dir();
+    struct ci_result result;
+    struct buf b = BUF_INIT;
+
+    for (const char *p = text; *p != '\0'; p++) {
+        if (strncmp(p, "MARKS", 5) == 0) {
+            buf_puts(&b, marks);
+            p += 4;
+        } else {
+            buf_putc(&b, *p);
+        }
+    }
+    result = run_text(buf_cstr(&b));
+    buf_free(&b);
+    remove_dir(marks);
+    return result;
+}
+
+static void a_failed_job_is_retried_as_it_says(void **state)
+{
+    struct ci_result r =
+        run_with_marks("a: {retry: 2, script: 'touch x-$RANDOM; test $(ls x-* | wc -l) = 1; mkdir MARKS/1 2>/dev/null && exit 1; mkdir MARKS/2 2>/dev/null && exit 1; true'}\n"
+                       "b: {retry: {max: 1}, script: 'echo x >>MARKS/b; test $(wc -l <MARKS/b) = 3'}\n"
+                       "c: {retry: {max: 2, when: runner_system_failure}, script: 'mkdir MARKS/c && exit 1'}\n"
+                       "d: {retry: {max: 2, exit_codes: [7]}, script: 'mkdir MARKS/d 2>/dev/null && exit 7; exit 8'}\n");
+    const struct ci_job_result *a = ci_result_job(&r, "a"), *b = ci_result_job(&r, "b"), *c = ci_result_job(&r, "c"),
+                               *d = ci_result_job(&r, "d");
+
+    (void)state;
+    assert_int_equal(a->state, CI_PASSED);
+    assert_int_equal(a->fault, CI_FAULT_FLAKY);
+    assert_string_equal(a->reason, "flaky: 2 of 3 runs failed");
+    assert_int_equal(a->runs, 3);
+    assert_int_equal(a->failures, 2);
+    assert_null(a->excerpt);
+    assert_int_equal(b->state, CI_FAILED);
+    assert_int_equal(b->runs, 2);
+    assert_int_equal(b->failures, 2);
+    assert_int_equal(c->state, CI_FAILED);
+    assert_int_equal(c->runs, 0);
+    assert_int_equal(d->state, CI_FAILED);
+    assert_int_equal(d->exit_code, 8);
+    assert_int_equal(d->runs, 2);
+    ci_result_finish(&r);
+}
+
+static void caches_are_kept_from_job_to_job(void **state)
+{
+    struct ci_result r = run_text(
+        "default: {cache: {key: \"k-$CI_COMMIT_BRANCH\", paths: [deps/]}}\n"
+        "fill: {stage: .pre, script: 'mkdir deps && echo one >deps/f'}\n"
+        "use: {stage: build, script: 'grep one deps/f && echo two >deps/f'}\n"
+        "only_pull: {stage: test, cache: {key: k-main, paths: [deps/], policy: pull}, script: 'grep two deps/f && echo three >deps/f'}\n"
+        "other: {stage: test, cache: {key: other, paths: [deps/], fallback_keys: [k-main]}, script: 'grep two deps/f'}\n"
+        "files: {stage: test, cache: {key: {files: [.gitlab-ci.yml]}, paths: [deps/]}, script: 'test ! -e deps && mkdir deps'}\n"
+        "none: {stage: test, cache: [], script: test ! -e deps}\n"
+        "last: {stage: deploy, script: grep two deps/f}\n");
+
+    (void)state;
+    assert_int_equal(r.verdict, CI_GREEN);
+    assert_int_equal(r.passed, 7);
+    ci_result_finish(&r);
+}
+
+static void an_image_that_is_not_used_is_named_as_skipped(void **state)
+{
+    struct ci_result r = run_text("a: {image: 'some/image:1', script: 'true'}\n");
+
+    (void)state;
+    assert_int_equal(r.jobs[0].state, CI_PASSED);
+    assert_int_equal(r.jobs[0].skipped_steps.len, 1);
+    assert_string_equal(r.jobs[0].skipped_steps.items[0],
+                        "image some/image:1: no container engine is used for it; the commands run on this machine");
+    assert_int_equal(r.share.run, 1);
+    assert_int_equal(r.share.skipped, 1);
+    ci_result_finish(&r);
+}
+
 static void installs_are_steps_of_their_own(void **state)
 {
     static const char text[] = "a: {before_script: [npm ci], script: npm test}\n"
@@ -550,6 +633,9 @@ int main(void)
         cmocka_unit_test(failures_are_allowed_where_they_are),
         cmocka_unit_test(after_script_and_on_failure_see_the_failure),
         cmocka_unit_test(a_tool_of_the_image_is_the_environments_fault),
+        cmocka_unit_test(a_failed_job_is_retried_as_it_says),
+        cmocka_unit_test(caches_are_kept_from_job_to_job),
+        cmocka_unit_test(an_image_that_is_not_used_is_named_as_skipped),
         cmocka_unit_test(installs_are_steps_of_their_own),
     };
 
