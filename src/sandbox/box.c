@@ -320,9 +320,8 @@ int box_shut_in(struct box *box)
     limits_apply(&box->limits);
     if (!box->has_namespaces && box->limits.has_group && !box->group.holds_memory)
         limits_apply_address_space(&box->limits);
-    if (box->has_namespaces && namespace_mount_proc() && !box->group.holds_processes)
-        limits_apply_pid_max(&box->limits);
-    limits_apply_processes(&box->limits, box->has_namespaces);
+    if (!(box->has_namespaces && namespace_mount_proc() && !box->group.holds_processes && limits_apply_pid_max(&box->limits)))
+        limits_apply_processes(&box->limits, box->has_namespaces);
     list_carve_outs(box, &carved);
     rc = box->nestable ? shut_in_nestable(box, &carved) : shut_in(box, &carved);
     str_list_finish(&carved);

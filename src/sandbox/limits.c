@@ -193,7 +193,7 @@ void limits_apply_processes(const struct box_limits *limits, bool has_namespaces
         set_limit(RLIMIT_NPROC, limits->processes + (has_namespaces ? 2 : running_threads()));
 }
 
-void limits_apply_pid_max(const struct box_limits *limits)
+bool limits_apply_pid_max(const struct box_limits *limits)
 {
     struct utsname name;
     char *end;
@@ -202,11 +202,11 @@ void limits_apply_pid_max(const struct box_limits *limits)
     char text[32];
 
     if (limits->processes == 0 || uname(&name) < 0)
-        return;
+        return false;
     major = strtol(name.release, &end, 10);
     minor = *end == '.' ? strtol(end + 1, NULL, 10) : 0;
     if (major < 6 || (major == 6 && minor < 14))
-        return;
+        return false;
     (void)snprintf(text, sizeof text, "%lld", (long long)(limits->processes + RESERVED_PIDS));
-    (void)write_text("/proc/sys/kernel/pid_max", text);
+    return write_text("/proc/sys/kernel/pid_max", text);
 }

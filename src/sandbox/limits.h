@@ -43,8 +43,8 @@ void limits_apply_address_space(const struct box_limits *limits);
  * what runs already is added. */
 void limits_apply_processes(const struct box_limits *limits, bool has_namespaces);
 
-/* In a process namespace of our own whose /proc is mounted: the highest process number, which also holds for root. Does
- * nothing on a kernel older than 6.14, where the setting is the machine's. */
-void limits_apply_pid_max(const struct box_limits *limits);
+/* In a process namespace of our own whose /proc is mounted: the highest process number, which also holds for root. False on a
+ * kernel older than 6.14, where the setting is the machine's. */
+bool limits_apply_pid_max(const struct box_limits *limits);
 
 #endif

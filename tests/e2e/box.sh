@@ -74,6 +74,12 @@ outputs "$SCRATCH/o" >"$SCRATCH/text"
 rm -f fill*
 ok a_command_that_fills_the_disk_is_ended has "$SCRATCH/text" "it has filled the disk"
 
+printf '[limits]\ncpu_seconds = 1\n' >"$CODEX_HOME/cadre.toml"
+talk "$(call 'while :; do :; done')"
+"$CADRE" exec --json go >"$SCRATCH/o" 2>"$SCRATCH/e"
+outputs "$SCRATCH/o" >"$SCRATCH/text"
+ok processor_time_is_limited has "$SCRATCH/text" "killed by signal"
+
 # The limit of memory is kept by watching: twice as much as allowed, in two processes.
 printf '[sandbox]\nprivate_tmp = true\n' >"$CODEX_HOME/cadre.toml"
 ok memory_is_limited_over_all_processes has <("$(dirname "$CADRE")/cadre-exec" __exec-helper --mode=1 --cwd="$PWD" --memory=120000000 -- \
