@@ -3,7 +3,7 @@ BUILD       ?= build
 CHECK_BUILD ?= build-check
 PREFIX      ?= /usr/local
 
-.PHONY: all packs demo check bench converge escapes install fmt lint fuzz coverage clean bootstrap
+.PHONY: all packs demo check kill bench converge escapes install fmt lint fuzz coverage clean bootstrap
 
 all: $(BUILD)/build.ninja
 	@ninja -C $(BUILD) --quiet
@@ -20,6 +20,13 @@ demo: bootstrap all
 
 check:
 	@tests/run $(CHECK_BUILD)
+
+# A run is killed at every write to its journal and every git call, and resumed: half an hour on two cores.
+kill: bootstrap
+	@[ -f build-kill/build.ninja ] || meson setup build-kill --buildtype=release -Dtests=true >build-kill.log 2>&1 \
+	    || { cat build-kill.log; exit 1; }; rm -f build-kill.log
+	@ninja -C build-kill --quiet cadre cadre-exec
+	@CADRE=build-kill/cadre CADRE_KILL_ALL=1 bash tests/e2e/kill_every.sh
 
 bench: bootstrap all
 	@bench/run $(BUILD)

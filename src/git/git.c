@@ -3,6 +3,7 @@
 
 #include "base/alloc.h"
 #include "base/clock.h"
+#include "base/kill_point.h"
 #include "base/path.h"
 #include "base/redact.h"
 #include "base/str.h"
@@ -43,16 +44,6 @@ static const char *const fixed_overrides[] = {
     "maintenance.auto=false",   "merge.renormalize=false",  "advice.detachedHead=false", "safe.directory=*",
     "log.showSignature=false",  "fetch.recurseSubmodules=false",
 };
-
-static void crash_hook(void)
-{
-    static int64_t left = -1;
-
-    if (left == -1 && !str_to_int64(getenv("CADRE_CRASH_AFTER_GIT"), 1, INT64_MAX, &left))
-        left = 0;
-    if (left > 0 && --left == 0)
-        _exit(137);
-}
 
 /* --- One writer ---------------------------------------------------------------------------------------- */
 
@@ -165,12 +156,19 @@ static int call_unlocked(struct git_repo *repo, const struct git_call *call, str
     build_env(repo, call->env, &env);
     options.argv = (const char *const *)argv.items;
     options.env = (const char *const *)env.items;
-    crash_hook();
+    kill_point_pass(KILL_POINT_GIT_BEFORE);
     if (process_run(repo->loop, &options, &result, err) < 0) {
         if (err != NULL && err->code == ERROR_NOT_FOUND) {
             error_set(err, ERROR_REPOSITORY, "git is not installed");
             error_hint(err, "apt-get install git");
         }
+        goto out;
+    }
+    kill_point_pass(KILL_POINT_GIT_AFTER);
+    if (result.exit.signal != 0 || result.exit.timed_out) { /* no answer at all: not even one that may be "no" */
+        error_set(err, ERROR_REPOSITORY, "git %s was ended%s%s", call->args[0],
+                  result.exit.timed_out ? ": it took too long" : " by a signal: ",
+                  result.exit.timed_out ? "" : strsignal(result.exit.signal));
         goto out;
     }
     if (result.truncated) {
@@ -284,14 +282,18 @@ static int refresh_overrides(struct git_repo *repo, struct error *err)
     return rc;
 }
 
-static char *config_or(struct git_repo *repo, const char *key, const char *fallback)
+/* NULL with ERR when git did not answer. */
+static char *config_or(struct git_repo *repo, const char *key, const char *fallback, struct error *err)
 {
     const char *args[] = {"config", "--get", key, NULL};
     struct git_call call = {.args = args, .flags = GIT_MAY_FAIL};
     struct buf out = BUF_INIT;
     char *value;
 
-    (void)call_unlocked(repo, &call, &out, NULL, NULL);
+    if (call_unlocked(repo, &call, &out, NULL, err) < 0) {
+        buf_free(&out);
+        return NULL;
+    }
     value = one_line(&out);
     if (value[0] == '\0') {
         free(value);
@@ -340,9 +342,10 @@ struct git_repo *git_repo_open(struct loop *loop, const char *directory, struct 
         error_hint(err, "make a first commit, then try again");
         goto out;
     }
-    repo->identity_name = config_or(repo, "user.name", "cadre");
-    repo->identity_email = config_or(repo, "user.email", "cadre@localhost");
-    ok = true;
+    repo->identity_name = config_or(repo, "user.name", "cadre", err);
+    if (repo->identity_name != NULL)
+        repo->identity_email = config_or(repo, "user.email", "cadre@localhost", err);
+    ok = repo->identity_email != NULL;
 out:
     free(here);
     buf_free(&out);

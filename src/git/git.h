@@ -5,7 +5,7 @@
  * and dates (from base/clock.h, so that the same script gives the same hashes). All functions wait in the current
  * fiber. Calls that change the repository go one after another (one writer a repository).
  *
- * For tests: CADRE_CRASH_AFTER_GIT=N ends the process (exit code 137) right before the Nth git call. */
+ * Every call is a kill point of tests, before and after (base/kill_point.h). */
 #ifndef CADRE_GIT_GIT_H
 #define CADRE_GIT_GIT_H
 

@@ -3,12 +3,17 @@
 
 #include "base/alloc.h"
 #include "base/buf.h"
+#include "base/file.h"
+#include "base/path.h"
 #include "base/redact.h"
 #include "base/str.h"
 #include "git/git.h"
 
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #define MAX_SIDE_BYTES     8000
 #define MAX_CONFLICT_FILES 50
@@ -176,6 +181,73 @@ static int check_clean(struct git_repo *repo, const char *dir, const char *branc
     return rc;
 }
 
+/* The bytes of PATH in COMMIT into OUT; false when it has no such file. */
+static bool read_blob(struct git_repo *repo, const char *commit, const char *path, struct buf *out)
+{
+    char *spec = xasprintf("%s:%s", commit, path);
+    const char *args[] = {"cat-file", "blob", spec, NULL};
+    struct git_call call = {.args = args, .flags = GIT_MAY_FAIL};
+    int code = 0;
+    bool found = git_call(repo, &call, out, &code, NULL) == 0 && code == 0;
+
+    free(spec);
+    return found;
+}
+
+/* Is what stands at FILE the start (or all) of NEW, or nothing at all: what a killed checkout leaves? */
+static bool is_partly_written(const char *file, const struct buf *new)
+{
+    struct buf text = BUF_INIT;
+    struct stat st;
+    bool is_part = false;
+
+    if (lstat(file, &st) < 0)
+        return true;
+    if (S_ISREG(st.st_mode) && (size_t)st.st_size <= new->len && file_read(file, &text, new->len + 1, NULL) == 0)
+        is_part = text.len == 0 || (new->data != NULL && memcmp(text.data, new->data, text.len) == 0);
+    buf_free(&text);
+    return is_part;
+}
+
+static int restore_one(struct git_repo *repo, const char *dir, const struct merge_back_options *o, const char *path,
+                       struct error *err)
+{
+    char *file = path_join(dir, path);
+    struct buf old = BUF_INIT;
+    struct buf new = BUF_INIT;
+    bool was_there = read_blob(repo, o->base, path, &old);
+    bool is_there = read_blob(repo, o->commit, path, &new);
+    int rc = 0;
+
+    if (!(is_there ? is_partly_written(file, &new) : !file_exists(file)))
+        goto out; /* as it was, or somebody's change: the check that follows sees it */
+    if (was_there) {
+        rc = git_run(repo, GIT_WRITES, dir, NULL, err, "checkout", "--quiet", o->base, "--", path, NULL);
+    } else {
+        rc = git_run(repo, GIT_WRITES, dir, NULL, err, "update-index", "--force-remove", "--", path, NULL);
+        if (rc == 0 && unlink(file) < 0 && errno != ENOENT)
+            rc = error_set_errno(err, "removing %s, which a killed merge wrote", file);
+    }
+out:
+    buf_free(&old);
+    buf_free(&new);
+    free(file);
+    return rc;
+}
+
+/* Takes back what a merge of COMMIT wrote into the checkout DIR before it was killed. */
+static int undo_part(struct git_repo *repo, const char *dir, const struct merge_back_options *o, struct error *err)
+{
+    struct buf out = BUF_INIT;
+    int rc = git_run(repo, 0, NULL, &out, err, "diff-tree", "-r", "-z", "--name-only", "--no-renames", o->base, o->commit,
+                     NULL);
+
+    for (size_t i = 0; rc == 0 && i < out.len; i += strlen(out.data + i) + 1)
+        rc = restore_one(repo, dir, o, out.data + i, err);
+    buf_free(&out);
+    return rc;
+}
+
 /* Does the branch hold what this call would make already (a run killed right after the merge)? */
 static int is_done(struct git_repo *repo, const struct merge_back_options *o, const char *tip, bool *done,
                    struct error *err)
@@ -235,7 +307,7 @@ int merge_back(struct git_repo *repo, const struct merge_back_options *o, struct
         rc = git_branch_set(repo, o->branch, final, o->base, err);
         goto out;
     }
-    if (check_clean(repo, dir, o->branch, err) < 0)
+    if ((o->is_retried && undo_part(repo, dir, o, err) < 0) || check_clean(repo, dir, o->branch, err) < 0)
         goto out;
     /* merge --ff-only refuses, before it changes anything, when an untracked file stands in the way. */
     rc = git_run(repo, GIT_WRITES, dir, NULL, err, "merge", "--quiet", "--ff-only", "--no-squash", "--commit",

@@ -40,11 +40,14 @@ struct merge_back_options {
     const char *base;    /* where the branch was at the run's start */
     enum merge_back_strategy strategy;
     const char *message; /* for merge and squash */
+    bool is_retried;     /* an engine that was killed had begun with it */
 };
 
 /* Moves the user's branch to (a commit with exactly the tree of) COMMIT. ERROR_REPOSITORY, and nothing changed, when
  * the branch has moved since BASE (what was tested would not be what is merged), when it is checked out with changes,
- * or when an untracked file stands in the way. Already done is no error. */
+ * or when an untracked file stands in the way. Already done is no error. With IS_RETRIED, a merge that was killed in the
+ * middle is undone first: files that it wrote, whole or in part, get BASE's content again; anything else counts as a change
+ * of the user's. */
 int merge_back(struct git_repo *repo, const struct merge_back_options *options, struct error *err);
 
 #endif

@@ -83,6 +83,10 @@ void process_set_mark(const char *mark);
  * one. Repeats until none is found. Returns how many were found. Linux: reads /proc. */
 unsigned process_kill_marked(const char *mark);
 
+/* The same, but asks first: SIGTERM, so that a git command takes its lock files away, and SIGKILL to what is left after
+ * GRACE_MS. */
+unsigned process_end_marked(const char *mark, unsigned grace_ms);
+
 /* --- For fibers (and, outside of one, for small tools: then the loop is run until it is done) --- */
 
 struct process_result {

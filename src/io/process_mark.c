@@ -33,7 +33,7 @@ static bool has_entry(int fd, const char *entry)
 }
 
 /* Zombies have no environment any more, so they do not count. */
-static unsigned kill_round(const char *entry)
+static unsigned signal_round(const char *entry, int signum)
 {
     DIR *proc = opendir("/proc");
     struct dirent *each;
@@ -56,7 +56,7 @@ static unsigned kill_round(const char *entry)
         fd = open(path, O_RDONLY | O_CLOEXEC);
         if (fd < 0)
             continue;
-        if (has_entry(fd, entry) && kill(pid, SIGKILL) == 0)
+        if (has_entry(fd, entry) && kill(pid, signum) == 0)
             count++;
         close(fd);
     }
@@ -71,7 +71,7 @@ unsigned process_kill_marked(const char *mark)
 
     buf_printf(&entry, "CADRE_RUN_MARK=%s", mark);
     for (int round = 0; round < ROUNDS; round++) {
-        unsigned found = kill_round(buf_cstr(&entry));
+        unsigned found = signal_round(buf_cstr(&entry), SIGKILL);
 
         if (found == 0)
             break;
@@ -81,4 +81,22 @@ unsigned process_kill_marked(const char *mark)
     }
     buf_free(&entry);
     return total;
+}
+
+unsigned process_end_marked(const char *mark, unsigned grace_ms)
+{
+    struct buf entry = BUF_INIT;
+    unsigned found;
+
+    buf_printf(&entry, "CADRE_RUN_MARK=%s", mark);
+    found = signal_round(buf_cstr(&entry), SIGTERM);
+    for (unsigned waited_ms = 0; found > 0 && waited_ms < grace_ms; waited_ms += 10) {
+        usleep(10000);
+        if (signal_round(buf_cstr(&entry), 0) == 0)
+            break;
+    }
+    buf_free(&entry);
+    if (found > 0)
+        (void)process_kill_marked(mark);
+    return found;
 }

@@ -8,6 +8,7 @@
 #include "base/buf.h"
 #include "base/clock.h"
 #include "base/file.h"
+#include "base/kill_point.h"
 #include "base/log.h"
 #include "base/redact.h"
 #include "base/str.h"
@@ -54,28 +55,19 @@ struct journal {
     bool is_readonly;
 };
 
-/* --- Faults on purpose --- */
-
-static void count_write(void)
-{
-    static int64_t left = -1; /* of the process, since its start */
-
-    if (left < 0) {
-        const char *text = getenv("CADRE_CRASH_AFTER_WRITES");
-
-        left = 0;
-        if (text != NULL)
-            str_to_int64(text, 0, INT64_MAX, &left);
-    }
-    if (left > 0 && --left == 0)
-        _exit(137);
-}
+/* --- Kill points of tests: before and after each commit --- */
 
 /* A single change outside of a transaction is a commit. */
-static int changed(struct journal *journal, int rc)
+static void change_begins(const struct journal *journal)
+{
+    if (journal->depth == 0)
+        kill_point_pass(KILL_POINT_JOURNAL_BEFORE);
+}
+
+static int changed(const struct journal *journal, int rc)
 {
     if (rc == 0 && journal->depth == 0)
-        count_write();
+        kill_point_pass(KILL_POINT_JOURNAL_AFTER);
     return rc;
 }
 
@@ -128,7 +120,10 @@ static int insert_run(struct journal *journal, const struct journal_run *run, st
     int64_t now_ms = clock_wall_ms();
     int64_t created_ms = run->created_ms ? run->created_ms : now_ms;
     char *goal = redact_copy(run->goal);
-    int rc = changed(journal,
+    int rc;
+
+    change_begins(journal);
+    rc = changed(journal,
                      database_change(journal->db, err, "INSERT INTO run VALUES (1, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
                                      "sssssssii", run->id, goal, run->repo, run->base_commit, run->target_branch,
                                      run->state ? run->state : "running", run->config ? run->config : "{}", created_ms,
@@ -256,12 +251,13 @@ int journal_commit(struct journal *journal, struct error *err)
         journal->depth--;
         return 0;
     }
+    kill_point_pass(KILL_POINT_JOURNAL_BEFORE);
     if (database_run(journal->db, "COMMIT", err) < 0) {
         journal_rollback(journal);
         return -1;
     }
     journal->depth = 0;
-    count_write();
+    kill_point_pass(KILL_POINT_JOURNAL_AFTER);
     return 0;
 }
 
@@ -327,6 +323,7 @@ int journal_run_set_state(struct journal *journal, const char *state, struct err
 {
     if (check_transaction(journal, err) < 0)
         return -1;
+    change_begins(journal);
     return changed(journal, database_change(journal->db, err, "UPDATE run SET state = ?, updated_ms = ?",
                                             "si", state, clock_wall_ms()));
 }
@@ -335,6 +332,7 @@ int journal_run_set_config(struct journal *journal, const char *json, struct err
 {
     if (check_transaction(journal, err) < 0)
         return -1;
+    change_begins(journal);
     return changed(journal, database_change(journal->db, err, "UPDATE run SET config = ?, updated_ms = ?",
                                             "si", json, clock_wall_ms()));
 }
@@ -350,6 +348,7 @@ int journal_put(struct journal *journal, const char *kind, const char *key, cons
     if (check_transaction(journal, err) < 0)
         return -1;
     redact_append_json(&clean, json, strlen(json));
+    change_begins(journal);
     rc = changed(journal,
                  database_change(journal->db, err,
                                  "INSERT INTO record (kind, key, json, updated_ms) VALUES (?, ?, ?, ?)"
@@ -378,6 +377,7 @@ int journal_delete(struct journal *journal, const char *kind, const char *key, s
 {
     if (check_transaction(journal, err) < 0)
         return -1;
+    change_begins(journal);
     return changed(journal, database_change(journal->db, err, "DELETE FROM record WHERE kind = ? AND key = ?",
                                             "ss", kind, key));
 }
@@ -439,8 +439,10 @@ static int write_later(struct journal *journal, struct error *err)
 
         rc = insert_event(journal, event->ts_ms, event->type, event->json, err);
     }
-    if (rc == 0)
+    if (rc == 0) {
+        kill_point_pass(KILL_POINT_JOURNAL_BEFORE);
         rc = database_run(journal->db, "COMMIT", err);
+    }
     if (rc < 0)
         (void)database_run(journal->db, "ROLLBACK", NULL);
     if (database_run(journal->db, "PRAGMA synchronous = FULL", rc < 0 ? NULL : err) < 0)
@@ -449,7 +451,7 @@ static int write_later(struct journal *journal, struct error *err)
         return -1;
     while (journal->later.len > 0)
         free_later(vec_pop(&journal->later));
-    count_write();
+    kill_point_pass(KILL_POINT_JOURNAL_AFTER);
     return 0;
 }
 
@@ -495,9 +497,12 @@ void journal_set_loop(struct journal *journal, struct loop *loop)
 
 int64_t journal_event(struct journal *journal, const char *type, const char *json, struct error *err)
 {
-    if (write_later(journal, err) < 0 || insert_event(journal, clock_wall_ms(), type, json, err) < 0)
+    if (write_later(journal, err) < 0)
         return -1;
-    /* Asked before count_write(), which may be the end. */
+    change_begins(journal);
+    if (insert_event(journal, clock_wall_ms(), type, json, err) < 0)
+        return -1;
+    /* Asked before changed(), which may be the end. */
     int64_t seq = sqlite3_last_insert_rowid(journal->db);
 
     (void)changed(journal, 0);

@@ -6,9 +6,7 @@
  *
  * Secrets are taken out of everything that is written (base/redact.h): a resumed run sees them redacted.
  *
- * For tests: CADRE_CRASH_AFTER_WRITES=N ends the process (exit code 137, nothing flushed) right after the
- * Nth commit since start; 0 or unset: never. (That is what a kill -9 does to the file: the operating system still has what
- * was written.) */
+ * Every commit is a kill point of tests, before and after (base/kill_point.h). */
 #ifndef CADRE_STORE_JOURNAL_H
 #define CADRE_STORE_JOURNAL_H
 

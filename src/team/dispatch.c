@@ -19,6 +19,7 @@
 #include "git/worktree.h"
 #include "io/fiber.h"
 #include "model/budget.h"
+#include "store/journal.h"
 #include "team/prompts.h"
 
 #include <stdlib.h>
@@ -231,11 +232,17 @@ static int record_commit(struct attempt *a, const struct commit_result *commit, 
     task->state = TASK_COMMITTED;
     rc = git_ref_set(run->repo, ref, commit->id, err);
     if (rc == 0)
-        rc = run_save_task(run, task, err);
-    if (rc == 0) {
+        rc = journal_begin(run->journal, err);
+    if (rc == 0 && run_save_task(run, task, err) < 0) {
+        journal_rollback(run->journal);
+        rc = -1;
+    } else if (rc == 0) {
         run_emit(run, json_pack("{s:s, s:s, s:i, s:s, s:i, s:i, s:i}", "type", "task.committed", "task", task->id,
                                 "attempt", task->attempt, "commit", commit->id, "files", (int)commit->change_count,
                                 "insertions", insertions, "deletions", deletions));
+        rc = journal_commit(run->journal, err);
+    }
+    if (rc == 0) {
         run_log_line(run, "%s attempt %d committed %.12s", task->id, task->attempt, commit->id);
     }
     free(ref);

@@ -136,6 +136,7 @@ int run_merge_back(struct run *run, struct error *err)
     };
     struct str_list unjudged = {0};
     char *message = NULL;
+    json_t *begun;
     int rc;
 
     /* The invariant of a merge back, checked once more where it matters. */
@@ -159,6 +160,15 @@ int run_merge_back(struct run *run, struct error *err)
         return error_hint(err, "the result is green on branch %s; `cadre resume %s` tries the merge again",
                           run->branch, run->id);
     }
+    /* What is written down before it begins can be told from the user's own changes when it is killed in the middle. */
+    begun = run_get_json(run, "merge", "begun");
+    options.is_retried = begun != NULL && str_eq(json_get_string(begun, "commit", NULL), run->verified);
+    json_decref(begun);
+    begun = json_pack("{s:s, s:s}", "commit", run->verified, "base", run->base);
+    rc = run_put_json(run, "merge", "begun", begun, err);
+    json_decref(begun);
+    if (rc < 0)
+        return -1;
     message = xasprintf("%s\n\nRun %s.\n", run->goal, run->label);
     options.message = message;
     rc = merge_back(run->repo, &options, err);

@@ -344,12 +344,23 @@ static int accept_candidate(struct run *run, const struct vec *tasks, const char
         free(task->evidence);
         task->evidence = NULL;
     }
-    /* The journal first: a branch that lags behind is set again when the run goes on. */
+    /* The journal first, with the events in the same transaction: a branch that lags behind is set again when the run goes
+     * on. */
+    free(before);
+    if (journal_begin(run->journal, err) < 0)
+        return -1;
     if (run_save_all(run, err) < 0) {
-        free(before);
+        journal_rollback(run->journal);
         return -1;
     }
-    free(before);
+    for (size_t i = 0; i < tasks->len; i++) {
+        const struct task *task = tasks->items[i];
+
+        run_emit(run, json_pack("{s:s, s:s, s:i, s:s}", "type", "task.merged", "task", task->id, "attempt",
+                                task->attempt, "commit", run->verified));
+    }
+    if (journal_commit(run->journal, err) < 0)
+        return -1;
     if (git_branch_set(run->repo, run->branch, run->verified, NULL, err) < 0 ||
         worktree_reset(run->repo, run->integration_dir, run->verified, err) < 0)
         return -1;
@@ -368,8 +379,6 @@ static int accept_candidate(struct run *run, const struct vec *tasks, const char
             free(run->plan_written);
             run->plan_written = buf_take(&text);
         }
-        run_emit(run, json_pack("{s:s, s:s, s:i, s:s}", "type", "task.merged", "task", task->id, "attempt",
-                                task->attempt, "commit", run->verified));
         run_log_line(run, "%s merged as %.12s", task->id, run->verified);
     }
     return 0;

@@ -13,6 +13,7 @@
 #include "config/config.h"
 #include "config/role.h"
 #include "git/merge.h"
+#include "git/recover.h"
 #include "git/version.h"
 #include "git/worktree.h"
 #include "io/fiber.h"
@@ -27,6 +28,9 @@
 
 #include <stdlib.h>
 #include <string.h>
+
+#define KILL_GRACE_MS   500
+#define PLAN_KEPT_BYTES ((size_t)4 << 20)
 
 void run_outcome_finish(struct run_outcome *outcome)
 {
@@ -199,11 +203,31 @@ static char *choose_plan_path(const struct run *run)
     return path_join(run->integration_dir, "cadre-plan.md");
 }
 
+/* The worktree of a run that goes on shows V again, whatever was being done to it; plan.md in it is kept. */
+static int mend_integration(struct run *run, struct error *err)
+{
+    struct buf plan = BUF_INIT;
+    bool has_plan;
+    int rc;
+
+    if (worktree_is_ours(run->repo, run->integration_dir))
+        return worktree_reset(run->repo, run->integration_dir, run->verified, err);
+    /* Half made, or its record in the repository is gone. */
+    has_plan = run->plan_path != NULL && file_read(run->plan_path, &plan, PLAN_KEPT_BYTES, NULL) == 0;
+    rc = file_remove_tree(run->integration_dir, err);
+    if (rc == 0)
+        rc = worktree_add(run->repo, run->integration_dir, run->verified, err);
+    if (rc == 0 && has_plan)
+        rc = file_write(run->plan_path, buf_cstr(&plan), plan.len, 0644, err);
+    buf_free(&plan);
+    return rc;
+}
+
 static int open_integration(struct run *run, struct error *err)
 {
     run->integration_dir = path_join(run->dir, "worktrees/integration");
-    if (!file_is_directory(run->integration_dir) &&
-        worktree_add(run->repo, run->integration_dir, run->verified, err) < 0)
+    if ((file_is_directory(run->integration_dir) ? mend_integration(run, err)
+                                                 : worktree_add(run->repo, run->integration_dir, run->verified, err)) < 0)
         return -1;
     if (run->plan_path == NULL)
         run->plan_path = choose_plan_path(run);
@@ -287,6 +311,23 @@ static char *latest_run(const struct run *run, struct error *err)
     return found;
 }
 
+/* Scratch files and exported trees in FOLDER, which git does not know: all that is there is the engine's. */
+static int remove_scratch(const char *folder, struct error *err)
+{
+    struct str_list names = {0};
+    int rc = file_is_directory(folder) ? file_list_directory(folder, &names, err) : 0;
+
+    for (size_t i = 0; i < names.len && rc == 0; i++) {
+        char *path = path_join(folder, names.items[i]);
+
+        if (strcmp(names.items[i], "integration") != 0)
+            rc = file_remove_tree(path, err);
+        free(path);
+    }
+    str_list_finish(&names);
+    return rc;
+}
+
 /* Removes what worktrees the run has; what was committed in them is in git. The plan is kept. */
 static int remove_worktrees(struct run *run, struct error *err)
 {
@@ -299,9 +340,27 @@ static int remove_worktrees(struct run *run, struct error *err)
     for (size_t i = 0; i < paths.len && rc == 0; i++)
         if (strcmp(path_basename(paths.items[i]), "integration") != 0)
             rc = worktree_remove(run->repo, paths.items[i], err);
+    if (rc == 0)
+        rc = remove_scratch(folder, err);
     str_list_finish(&paths);
     free(folder);
     return rc;
+}
+
+/* A killed run leaves processes, locks of git commands and worktrees of its attempts. */
+static int clear_remains(struct run *run, struct error *err)
+{
+    char *folder = path_join(run->dir, "worktrees");
+    struct str_list locks = {0};
+    int rc;
+
+    process_end_marked(run->id, KILL_GRACE_MS);
+    rc = git_recover_locks(run->repo, run->id, folder, run->target, run->created_ms, &locks, err);
+    for (size_t i = 0; i < locks.len; i++)
+        log_info("removed %s, which a killed git left", locks.items[i]);
+    str_list_finish(&locks);
+    free(folder);
+    return rc < 0 ? -1 : remove_worktrees(run, err);
 }
 
 static int resume(struct run *run, struct error *err)
@@ -320,17 +379,24 @@ static int resume(struct run *run, struct error *err)
     if (run->journal == NULL)
         return -1;
     process_set_mark(run->id);
-    if (run_load(run, err) < 0 || journal_run_set_state(run->journal, "running", err) < 0)
+    if (run_load(run, err) < 0)
         return error_wrap(err, "resuming run %s", id);
-    if (run->phase == PHASE_DONE)
+    if (run->phase == PHASE_DONE && run->was_completed)
         return error_set(err, ERROR_USAGE, "run %s is finished", id);
+    if (journal_run_set_state(run->journal, "running", err) < 0)
+        return error_wrap(err, "resuming run %s", id);
     if (run_reopen_cassette(run, err) < 0 || open_office(run, err) < 0)
         return -1;
     budget_restore(run->budget, &run->spent);
     run_emit(run, json_pack("{s:s, s:s}", "type", "run.resumed", "state", run_phase_name(run->phase)));
-    /* A killed run leaves processes, worktrees of its attempts, and perhaps a branch that lags behind the journal. */
-    process_kill_marked(run->id);
-    if (remove_worktrees(run, err) < 0 || git_branch_set(run->repo, run->branch, run->verified, NULL, err) < 0)
+    if (clear_remains(run, err) < 0)
+        return -1;
+    if (run->phase == PHASE_DONE) { /* only what is left of it has to go */
+        run->integration_dir = path_join(run->dir, "worktrees/integration");
+        return 0;
+    }
+    /* The branch may lag behind the journal. */
+    if (git_branch_set(run->repo, run->branch, run->verified, NULL, err) < 0)
         return -1;
     return open_integration(run, err);
 }
@@ -517,8 +583,8 @@ static int work(struct run *run, struct error *err)
 /* What CI said of the base and of V: from the journal, or run again when a kill lost it. */
 static int recall_ci(struct run *run, struct error *err)
 {
-    if (run->phase == PHASE_EXPLORING)
-        return 0; /* that phase begins with it */
+    if (run->phase == PHASE_EXPLORING || run->phase == PHASE_DONE)
+        return 0; /* the first phase begins with it */
     if (!run->has_base_ci && run_ci(run, run->base, NULL, NULL, &run->base_ci, err) < 0)
         return -1;
     run->has_base_ci = true;
@@ -606,12 +672,16 @@ static void report_end(struct run *run, const struct error *err)
     const char *state = run->ending;
     int merged = 0;
     struct usage spent = {0};
+    struct error failed = {0};
+    bool is_open;
 
     for (size_t i = 0; i < run->tasks.len; i++)
         merged += ((struct task *)run->tasks.items[i])->state == TASK_MERGED;
     if (run->budget != NULL)
         spent = budget_spent(run->budget);
-    (void)journal_run_set_state(run->journal, state, NULL);
+    is_open = journal_begin(run->journal, &failed) == 0; /* the state and the event that tells of it: both or none */
+    if (is_open && journal_run_set_state(run->journal, state, &failed) < 0)
+        log_warning("%s", failed.text);
     if (err == NULL)
         run_emit(run, json_pack("{s:s, s:s, s:b, s:s*, s:i, s:i, s:I, s:I, s:I}", "type", "run.completed", "commit",
                                 run->verified, "merged", run->merged, "target", run->target, "tasks_merged", merged,
@@ -623,6 +693,8 @@ static void report_end(struct run *run, const struct error *err)
     else
         run_emit(run, json_pack("{s:s, s:s, s:s}", "type", "run.failed", "code", error_code_name(err->code),
                                 "message", err->text));
+    if (is_open && journal_commit(run->journal, &failed) < 0)
+        log_warning("%s", failed.text);
 }
 
 /* What the run made and nobody needs any more: after its end, and after a failure before there was any work to keep
@@ -708,12 +780,14 @@ int run_execute(const struct run_options *options, struct run_outcome *outcome, 
     run->ending = rc == 0 ? "completed" : err->code == ERROR_CANCELLED ? "interrupted" : "failed";
     if (run_hook(run, "after_run", run->settings.hook_after_run, git_repo_toplevel(run->repo), NULL, &hook_err) < 0)
         log_warning("%s", hook_err.text);
+    /* Before the end is written down: who is killed here is resumed, and does it again. */
+    if (rc == 0 || run->phase <= PHASE_PLANNING)
+        tidy(run, rc == 0);
+    fiber_shield(true);
     report_end(run, rc == 0 ? NULL : err);
     run_control_close(run->control);
     run->control = NULL;
     fiber_shield(false);
-    if (rc == 0 || run->phase <= PHASE_PLANNING)
-        tidy(run, rc == 0);
 out:
     if (opened || run->id != NULL)
         fill_outcome(run, outcome);

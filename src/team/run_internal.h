@@ -56,6 +56,8 @@ struct run {
     struct loop *loop;
     struct git_repo *repo;
     struct journal *journal;
+    int64_t created_ms;  /* of a run that is resumed */
+    bool was_completed;  /* so says the journal of a run that is resumed */
     struct office *office;
     struct budget *budget;
     struct cassette_recorder *recorder; /* --record */

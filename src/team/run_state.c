@@ -171,6 +171,8 @@ int run_load(struct run *run, struct error *err)
     run->goal = xstrdup(row.goal);
     run->base = xstrdup(row.base_commit);
     run->target = xstrdup(row.target_branch);
+    run->created_ms = row.created_ms;
+    run->was_completed = str_eq(row.state, "completed");
     meta = run_get_json(run, "meta", "run");
     if (meta == NULL) {
         /* Killed before the first step was written: everything starts from the base. */

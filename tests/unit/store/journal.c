@@ -377,17 +377,17 @@ static void journal_crashes_on_demand_after_the_nth_commit(void **state)
         pid_t child = fork();
 
         if (child == 0) {
-            char text[8];
+            char text[32];
             struct journal *journal;
 
-            snprintf(text, sizeof(text), "%d", n);
-            setenv("CADRE_CRASH_AFTER_WRITES", text, 1);
+            snprintf(text, sizeof(text), "journal-after:%d", n);
+            setenv("CADRE_TEST_KILL_AT", text, 1);
             journal = create(); /* the first commit */
             work(journal, 1, 10, -1);
             _exit(0);
         }
         assert_int_equal(waitpid(child, &status, 0), child);
-        assert_int_equal(WEXITSTATUS(status), 137);
+        assert_int_equal(WTERMSIG(status), SIGKILL);
         assert_int_equal(check_steps(), n - 1);
         assert_int_equal(unlink(path), 0);
         char *wal = xasprintf("%s-wal", path);
