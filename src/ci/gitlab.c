@@ -453,6 +453,22 @@ static int workflow_rules(struct gitlab_reader *r, const char **reason, struct e
     return rc;
 }
 
+/* "NAME=VALUE" of the command line; NULL when there are none. */
+static const struct yaml_node *given_inputs(struct arena *arena, const struct str_list *inputs)
+{
+    struct yaml_node *mapping = inputs != NULL && inputs->len > 0 ? yaml_new_mapping(arena) : NULL;
+
+    for (size_t i = 0; mapping != NULL && i < inputs->len; i++) {
+        const char *entry = inputs->items[i], *equals = strchr(entry, '=');
+        struct yaml_node *value = yaml_new_scalar(arena, equals + 1);
+        char *key = xstrndup(entry, (size_t)(equals - entry));
+        value->is_plain = true;
+        yaml_mapping_add(arena, mapping, key, value);
+        free(key);
+    }
+    return mapping;
+}
+
 struct workflow *gitlab_workflow(const char *text, size_t n, const char *file,
                                  const struct ci_options *options, struct error *err)
 {
@@ -465,6 +481,7 @@ struct workflow *gitlab_workflow(const char *text, size_t n, const char *file,
     w->is_gitlab = true;
     r.tree = (struct gitlab_tree){
         .arena = &w->arena, .root_dir = options->definition_dir, .include_holds = include_holds, .data = &r};
+    r.tree.inputs = given_inputs(&w->arena, options->inputs);
     r.predefined = predefined(options, &r.is_merge_request);
     r.globals = json_object();
     if (gitlab_tree_load(&r.tree, text, n, file, err) < 0 || gitlab_check_root(&r.tree, err) < 0)

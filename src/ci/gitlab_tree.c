@@ -6,6 +6,7 @@
 #include "base/file.h"
 #include "base/glob.h"
 #include "base/path.h"
+#include "ci/gitlab_inputs.h"
 
 #include <stdarg.h>
 #include <stdio.h>
@@ -63,7 +64,12 @@ static int spend(struct gitlab_tree *t, const struct yaml_node *at, size_t n, st
 
 /* ------------------------------------------------------------------------------------------- includes */
 
-static int load_file(struct gitlab_tree *t, const char *text, size_t n, const char *file, int depth,
+/* What an include gives to the file, and where. */
+struct given {
+    const struct yaml_node *inputs, *at;
+};
+
+static int load_file(struct gitlab_tree *t, const char *text, size_t n, const char *file, struct given given, int depth,
                      struct yaml_node **out, struct error *err);
 
 static void note_foreign(struct gitlab_tree *t, const struct yaml_node *entry, const char *kind,
@@ -73,8 +79,8 @@ static void note_foreign(struct gitlab_tree *t, const struct yaml_node *entry, c
     vec_push(&t->foreign_nodes, (void *)(uintptr_t)entry);
 }
 
-static int include_path(struct gitlab_tree *t, const struct yaml_node *at, const char *path, int depth,
-                        struct yaml_node **out, struct error *err)
+static int include_path(struct gitlab_tree *t, const struct yaml_node *at, const char *path, const struct yaml_node *inputs,
+                        int depth, struct yaml_node **out, struct error *err)
 {
     char *full = path_join(t->root_dir, path);
     struct buf text = BUF_INIT;
@@ -86,7 +92,7 @@ static int include_path(struct gitlab_tree *t, const struct yaml_node *at, const
         (void)gitlab_fail(at, err, "Local file `%s` does not exist!", path);
     } else if (file_read(full, &text, YAML_MAX_BYTES, &why) < 0) {
         (void)gitlab_fail(at, err, "Local file `%s`: %.300s", path, why.text);
-    } else if (load_file(t, buf_cstr(&text), text.len, path, depth + 1, &part, err) == 0) {
+    } else if (load_file(t, buf_cstr(&text), text.len, path, (struct given){inputs, at}, depth + 1, &part, err) == 0) {
         *out = gitlab_merge(t->arena, *out, part);
         rc = 0;
     }
@@ -119,8 +125,8 @@ static void expand_pattern(const struct gitlab_tree *t, const char *folder, cons
     free(full);
 }
 
-static int include_local(struct gitlab_tree *t, const struct yaml_node *at, const char *name, int depth,
-                         struct yaml_node **out, struct error *err)
+static int include_local(struct gitlab_tree *t, const struct yaml_node *at, const char *name, const struct yaml_node *inputs,
+                         int depth, struct yaml_node **out, struct error *err)
 {
     struct str_list found = {0};
     char *path;
@@ -138,9 +144,9 @@ static int include_local(struct gitlab_tree *t, const struct yaml_node *at, cons
         if (found.len == 0)
             rc = gitlab_fail(at, err, "Local file `%s` does not exist!", name);
         for (size_t i = 0; rc == 0 && i < found.len; i++)
-            rc = include_path(t, at, found.items[i], depth, out, err);
+            rc = include_path(t, at, found.items[i], inputs, depth, out, err);
     } else {
-        rc = include_path(t, at, path, depth, out, err);
+        rc = include_path(t, at, path, inputs, depth, out, err);
     }
     str_list_finish(&found);
     free(path);
@@ -156,7 +162,7 @@ static int include_entry(struct gitlab_tree *t, const struct yaml_node *entry, i
     if (entry->kind == YAML_SCALAR) {
         bool is_remote = strncmp(entry->text, "http://", 7) == 0 || strncmp(entry->text, "https://", 8) == 0;
         if (!is_remote)
-            return include_local(t, entry, entry->text, depth, out, err);
+            return include_local(t, entry, entry->text, NULL, depth, out, err);
         note_foreign(t, entry, "remote", entry->text);
         return 0;
     }
@@ -172,7 +178,7 @@ static int include_entry(struct gitlab_tree *t, const struct yaml_node *entry, i
     if (local != NULL && local->kind != YAML_SCALAR)
         return gitlab_fail(local, err, "include config: local should be a string");
     if (local != NULL)
-        return include_local(t, local, local->text, depth, out, err);
+        return include_local(t, local, local->text, yaml_get(entry, "inputs"), depth, out, err);
     for (size_t i = 0; i < sizeof foreign / sizeof *foreign; i++) {
         const struct yaml_node *value = yaml_get(entry, foreign[i]);
         if (value != NULL) {
@@ -199,15 +205,34 @@ static int load_includes(struct gitlab_tree *t, const struct yaml_node *root, in
     return rc;
 }
 
-static int load_file(struct gitlab_tree *t, const char *text, size_t n, const char *file, int depth,
+/* The second document of a file with inputs; its lines keep their numbers. */
+static int read_body(struct gitlab_tree *t, const char *text, size_t n, size_t header, const char *file, struct yaml_node **root,
+                     struct error *err)
+{
+    char *body = xstrndup(text, n);
+    int rc;
+
+    for (size_t i = 0; i < header; i++)
+        body[i] = body[i] == '\n' ? '\n' : ' ';
+    rc = yaml_tree_read(t->arena, body, n, file, true, root, err);
+    free(body);
+    return rc;
+}
+
+static int load_file(struct gitlab_tree *t, const char *text, size_t n, const char *file, struct given given, int depth,
                      struct yaml_node **out, struct error *err)
 {
-    struct yaml_node *root, *included = NULL;
+    size_t header = n > 0 && memchr(text, '\0', n) == NULL ? gitlab_inputs_header(text, n) : 0;
+    struct yaml_node *root, *included = NULL, *inputs;
 
     if (depth > GITLAB_MAX_NESTING || ++t->files > GITLAB_MAX_FILES)
         return error_set_at(err, ERROR_LIMIT, file, 0, 0, "Maximum of %d nested includes are allowed!",
                             GITLAB_MAX_FILES);
-    if (yaml_tree_read(t->arena, text, n, file, true, &root, err) < 0)
+    if (gitlab_inputs_read(t->arena, text, header, file, given.inputs, given.at, &inputs, err) < 0 ||
+        (header > 0 ? read_body(t, text, n, header, file, &root, err)
+                    : yaml_tree_read(t->arena, text, n, file, true, &root, err)) < 0)
+        return -1;
+    if (root != NULL && header > 0 && gitlab_inputs_apply(t->arena, root, inputs, err) < 0)
         return -1;
     if (root == NULL)
         return depth > 0
@@ -293,7 +318,7 @@ int gitlab_tree_load(struct gitlab_tree *t, const char *text, size_t n, const ch
 {
     struct yaml_node *resolved;
 
-    if (load_file(t, text, n, file, 0, &t->config, err) < 0)
+    if (load_file(t, text, n, file, (struct given){t->inputs, NULL}, 0, &t->config, err) < 0)
         return -1;
     t->nodes = 0;
     resolved = resolve(t, t->config, 0, 0, err);

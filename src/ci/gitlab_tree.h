@@ -20,6 +20,7 @@ struct gitlab_tree {
     /* Asked for the `rules` of an include; NULL: they hold. -1 with ERR, 0 no, 1 yes. */
     int (*include_holds)(void *data, const struct yaml_node *rules, struct error *err);
     void *data;
+    const struct yaml_node *inputs; /* given to the file itself; or NULL */
 
     struct yaml_node *config; /* out: the merged mapping */
     struct str_list foreign;  /* out: includes from elsewhere, "template 'x'" */

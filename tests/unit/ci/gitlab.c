@@ -290,6 +290,15 @@ static void each_bad_file_gives_its_error(void **state)
          ".gitlab-ci.yml:1:38: a job: need b is not defined in current or prior stages"},
         {"a: {script: x, needs: [b]}\nb: {script: x, needs: [a]}\n",
          ".gitlab-ci.yml:2:23: The pipeline has circular dependencies: b needs a"},
+        {"spec: {inputs: {x: }}\n---\na: {script: x}\n", ".gitlab-ci.yml:1:17: `x` input: required value has not been provided"},
+        {"spec: {inputs: {x: {default: y, type: number}}}\n---\na: {script: x}\n",
+         ".gitlab-ci.yml:1:17: `x` input: provided value is not a number"},
+        {"spec: {inputs: {x: {default: y, options: [z]}}}\n---\na: {script: x}\n",
+         ".gitlab-ci.yml:1:17: `x` input: `y` cannot be used because it is not in the list of allowed options"},
+        {"spec: {inputs: {x: {default: y}}}\n---\n\na: {script: '$[[ inputs.z ]]'}\n",
+         ".gitlab-ci.yml:4:13: unknown interpolation provided: `inputs.z`"},
+        {"spec: {inputs: {x: {default: y}}}\n---\na: {script: '$[[ inputs.x | upper ]]'}\n",
+         ".gitlab-ci.yml:3:13: no function matching `upper`: check that the function name, arguments, and types are correct"},
         {"a: {script: x, dependencies: [b]}\n", ".gitlab-ci.yml:1:31: a job: undefined dependency: b"},
         {"a: {extends: .b, script: x}\n", ".gitlab-ci.yml:1:14: a: unknown keys in `extends` (.b)"},
         {".b: {extends: .c}\n.c: {extends: .b}\na: {extends: .b, script: x}\n",
@@ -580,6 +589,38 @@ static void caches_are_kept_from_job_to_job(void **state)
     ci_result_finish(&r);
 }
 
+static void inputs_of_included_files_are_put_in_place(void **state)
+{
+    char *dir = new_dir(), *logs = new_dir();
+    struct ci_options options = {.definition_dir = dir};
+    struct error err = {0};
+    struct ci_result r;
+
+    (void)state;
+    put(dir, "ci/job.yml",
+        "# a header\nspec:\n  inputs:\n    name: {description: which}\n    words: {type: array, default: [one, two]}\n"
+        "    count: {type: number, default: 2}\n    level: {default: low, options: [low, high]}\n---\n"
+        "\"$[[ inputs.name ]]-job\":\n  retry: $[[ inputs.count ]]\n  variables: {W: 'x $[[ inputs.words ]]', L: 'at $[[ inputs.level | truncate(0,2) ]]'}\n"
+        "  script:\n    - test \"$W\" = 'x [\"one\",\"two\"]'\n    - test \"$L\" = \"at $EXPECTED\"\n    - test $LEG = one -o $LEG = two\n"
+        "  parallel: {matrix: [{LEG: '$[[ inputs.words ]]'}]}\n");
+    put(dir, GITLAB_FILE,
+        "include:\n  - local: ci/job.yml\n    inputs: {name: first}\n  - {local: ci/job.yml, inputs: {name: second, level: high, count: 0}}\n"
+        "first-job: {variables: {EXPECTED: lo}}\nsecond-job: {variables: {EXPECTED: hi}}\n");
+    r = run(dir, logs);
+    assert_int_equal(r.verdict, CI_GREEN);
+    assert_int_equal(r.passed, 4);
+    ci_result_finish(&r);
+    put(dir, GITLAB_FILE, "include: {local: ci/job.yml, inputs: {name: a, nope: b}}\n");
+    assert_null(ci_plan_create(&options, &err));
+    assert_string_equal(err.text, ".gitlab-ci.yml:1:48: unknown input arguments: nope");
+    error_clear(&err);
+    put(dir, GITLAB_FILE, "include: {local: ci/job.yml}\n");
+    assert_null(ci_plan_create(&options, &err));
+    assert_string_equal(err.text, ".gitlab-ci.yml:1:18: `name` input: required value has not been provided");
+    remove_dir(dir);
+    remove_dir(logs);
+}
+
 static void an_image_that_is_not_used_is_named_as_skipped(void **state)
 {
     struct ci_result r = run_text("a: {image: 'some/image:1', script: 'true'}\n");
@@ -635,6 +676,7 @@ int main(void)
         cmocka_unit_test(a_tool_of_the_image_is_the_environments_fault),
         cmocka_unit_test(a_failed_job_is_retried_as_it_says),
         cmocka_unit_test(caches_are_kept_from_job_to_job),
+        cmocka_unit_test(inputs_of_included_files_are_put_in_place),
         cmocka_unit_test(an_image_that_is_not_used_is_named_as_skipped),
         cmocka_unit_test(installs_are_steps_of_their_own),
     };
