@@ -316,10 +316,35 @@ static void a_red_job_is_classified_by_running_it_again(void **state)
     free(base);
 }
 
+static void a_matrix_from_needs_within_a_called_workflow_makes_its_legs(void **state)
+{
+    struct fixture *f = *state;
+    struct ci_result r;
+
+    put(f, ".github/workflows/called.yml",
+        "on:\n  workflow_call:\n    inputs: {last: {type: string}}\n    outputs: {seen: {value: '${{ jobs.use.outputs.seen }}'}}\n"
+        "jobs:\n  list:\n    runs-on: ubuntu-latest\n    outputs: {names: '${{ steps.l.outputs.names }}'}\n    steps:\n"
+        "      - id: l\n        run: echo 'names=[\"a\",\"${{ inputs.last }}\"]' >> \"$GITHUB_OUTPUT\"\n"
+        "  use:\n    needs: list\n    runs-on: ubuntu-latest\n    strategy: {matrix: {name: '${{ fromJSON(needs.list.outputs.names) }}'}}\n"
+        "    outputs: {seen: '${{ matrix.name }}'}\n    steps: [{run: 'test ${{ strategy.job-total }} = 2 && touch MARKS/${{ matrix.name }}'}]\n");
+    r = run_workflow(f,
+        "on: push\njobs:\n  one: {uses: ./.github/workflows/called.yml, with: {last: b}}\n  two: {uses: ./.github/workflows/called.yml, with: {last: c}}\n"
+        "  after:\n    needs: [one, two]\n    runs-on: ubuntu-latest\n    steps:\n      - run: test -e MARKS/a && test -e MARKS/b && test -e MARKS/c\n"
+        "      - run: test '${{ needs.one.result }} ${{ needs.two.result }}' = 'success success' && test -n '${{ needs.two.outputs.seen }}'\n",
+        2, NULL);
+    assert_int_equal(r.job_count, 7);
+    assert_non_null(ci_result_job(&r, "ci.yml/after"));
+    for (size_t i = 0; i < r.job_count; i++)
+        for (size_t k = 0; k < i; k++)
+            assert_string_not_equal(r.jobs[i].id, r.jobs[k].id);
+    expect_green(r);
+}
+
 int main(void)
 {
 #define WITH_FIXTURE(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
     const struct CMUnitTest tests[] = {
+        WITH_FIXTURE(a_matrix_from_needs_within_a_called_workflow_makes_its_legs),
         WITH_FIXTURE(max_parallel_holds_for_the_legs),
         WITH_FIXTURE(jobs_of_a_concurrency_group_run_one_after_the_other),
         WITH_FIXTURE(a_failed_leg_cancels_its_siblings),
