@@ -21,7 +21,7 @@ demo: bootstrap all
 check:
 	@tests/run $(CHECK_BUILD)
 
-# A run is killed at every write to its journal and every git call, and resumed: half an hour on two cores.
+# A run is killed at every write to its journal and every git call, and resumed; that takes long.
 kill: bootstrap
 	@[ -f build-kill/build.ninja ] || meson setup build-kill --buildtype=release -Dtests=true >build-kill.log 2>&1 \
 	    || { cat build-kill.log; exit 1; }; rm -f build-kill.log

@@ -363,6 +363,33 @@ static int clear_remains(struct run *run, struct error *err)
     return rc < 0 ? -1 : remove_worktrees(run, err);
 }
 
+/* The branch may lag behind the journal, or a person moved it: what is not in V is kept under another name. */
+static int set_branch(struct run *run, struct error *err)
+{
+    char *ref = xasprintf("refs/heads/%s", run->branch);
+    char *kept = xasprintf("%s-by-hand", run->branch);
+    struct error missing = {0};
+    char *tip = NULL;
+    bool is_old = true;
+    int rc = 0;
+
+    if (git_resolve(run->repo, ref, &tip, &missing) == 0)
+        rc = git_is_ancestor(run->repo, tip, run->verified, &is_old, err);
+    else if (missing.code != ERROR_NOT_FOUND)
+        rc = error_set(err, missing.code, "%s", missing.text);
+    if (rc == 0 && !is_old) {
+        rc = git_branch_set(run->repo, kept, tip, NULL, err);
+        log_warning("%s was moved by hand to %.12s: the run goes on from %.12s, the other is kept as %s", run->branch, tip,
+                    run->verified, kept);
+    }
+    if (rc == 0)
+        rc = git_branch_set(run->repo, run->branch, run->verified, NULL, err);
+    free(ref);
+    free(kept);
+    free(tip);
+    return rc;
+}
+
 static int resume(struct run *run, struct error *err)
 {
     char *id = run->options.run_id != NULL ? run_dir_find(run->options.run_id, err) : latest_run(run, err);
@@ -395,8 +422,7 @@ static int resume(struct run *run, struct error *err)
         run->integration_dir = path_join(run->dir, "worktrees/integration");
         return 0;
     }
-    /* The branch may lag behind the journal. */
-    if (git_branch_set(run->repo, run->branch, run->verified, NULL, err) < 0)
+    if (set_branch(run, err) < 0)
         return -1;
     return open_integration(run, err);
 }

@@ -1,7 +1,6 @@
 #!/usr/bin/env bash
 # What the engine drives is killed: git at its Nth call, git in the midst of the merge back together with the engine, an agent's
 # command, CI's command; and the engine while an agent's command has a daemon. The run ends well, or is resumed to the same end.
-[ ! -w /dev/shm ] || [ "$(df --output=avail /dev/shm | tail -n 1)" -lt 200000 ] || export TMPDIR=/dev/shm
 . "$(dirname "$0")/lib.sh"
 script '{rules: (explorer + plan(two_tasks) + work("T1"; "echo right > add.txt") + work("T2"; "echo right > mul.txt") + approve + ending)}' "$SCRATCH/happy.json"
 start_mock "$SCRATCH/happy.json"
