@@ -6,7 +6,6 @@
 #include "base/str.h"
 
 #include <limits.h>
-#include <pwd.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -98,30 +97,6 @@ bool path_is_plain_relative(const char *path)
     return ok;
 }
 
-static char *home_directory(void)
-{
-    const char *home = getenv("HOME");
-    struct passwd *pw;
-
-    if (!str_is_empty(home))
-        return xstrdup(home);
-    pw = getpwuid(getuid());
-    return xstrdup(pw != NULL && pw->pw_dir != NULL ? pw->pw_dir : "/");
-}
-
-char *path_expand_home(const char *path)
-{
-    char *home;
-    char *result;
-
-    if (path[0] != '~' || (path[1] != '\0' && path[1] != '/'))
-        return xstrdup(path);
-    home = home_directory();
-    result = path[1] == '\0' ? xstrdup(home) : path_join(home, path + 2);
-    free(home);
-    return result;
-}
-
 char *path_current_directory(void)
 {
     char *cwd = getcwd(NULL, 0);
@@ -129,35 +104,6 @@ char *path_current_directory(void)
     if (cwd == NULL)
         return xstrdup("/");
     return cwd;
-}
-
-/* $NAME when it is an absolute path, else $HOME/FALLBACK. */
-static char *home_or_variable(const char *name, const char *fallback)
-{
-    const char *value = getenv(name);
-    char *home;
-    char *result;
-
-    if (!str_is_empty(value) && value[0] == '/')
-        return xstrdup(value);
-    home = home_directory();
-    result = path_join(home, fallback);
-    free(home);
-    return result;
-}
-
-char *path_state_home(void)
-{
-    char *state = home_or_variable("XDG_STATE_HOME", ".local/state");
-    char *result = path_join(state, "cadre");
-
-    free(state);
-    return result;
-}
-
-char *path_codex_home(void)
-{
-    return home_or_variable("CODEX_HOME", ".codex");
 }
 
 char *path_self_executable(void)

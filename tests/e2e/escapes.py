@@ -22,6 +22,7 @@ HELP = SOURCE + "/tests/e2e/escape_help"
 POLICIES = ["read-only", "workspace-write", "danger-full-access"]
 LIMITS = {"max_processes": 300, "memory_mb": 600, "file_mb": 64}
 SECONDS = 25
+CODEX_SECONDS = 120  # in `make check`
 
 
 def parse(path):
@@ -148,6 +149,7 @@ class World:
         write(n["HOME"] + "/.codex/config.toml", "")
         self.fd = os.open(base + "/fd", os.O_RDONLY)
         self.victims = []
+        self.began = time.monotonic()
 
     def victim(self):
         """A process of the same user, with secrets in its environment, arguments and descriptors."""
@@ -237,6 +239,9 @@ def by_programs(world, attempts, argv_of):
     for i, attempt in enumerate(attempts):
         if attempt["patch"] or attempt["expect"][world.policy] == "-":
             continue
+        if world.runner == "codex" and not os.environ.get("CADRE_ESCAPES_ALL") and time.monotonic() - world.began > CODEX_SECONDS:
+            print("# codex, %s: stopped before %s; `make escapes` runs all" % (world.policy, attempt["id"]))
+            break
         trial = world.prepare(attempt, "esc%s%s%03d" % (world.runner, world.policy[0], i))
         if not trial["impossible"]:
             began = time.monotonic()
