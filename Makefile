@@ -29,6 +29,7 @@ kill: bootstrap
 	@CADRE=build-kill/cadre CADRE_KILL_ALL=1 bash tests/e2e/kill_every.sh
 
 bench: bootstrap all
+	@ninja -C $(BUILD) --quiet bench/measure bench/floor
 	@bench/run $(BUILD)
 
 # Simulated teams on generated repositories; RUNS=200 of each kind takes more than an hour on two cores.

@@ -77,8 +77,8 @@ static char *copy_json(const json_t *value)
 
 static int read_match(struct mock_rule *rule, const json_t *match, struct place *at, struct error *err)
 {
-    static const char *const keys[] = {"role",          "task",  "attempt", "turn", "input_contains",
-                                       "last_contains", "model", "times",   NULL};
+    static const char *const keys[] = {"role",           "task",          "attempt", "turn",  "turn_below",
+                                       "input_contains", "last_contains", "model",   "times", NULL};
 
     at->part = ".match";
     if (check_keys(match, keys, at, err) < 0)
@@ -90,6 +90,7 @@ static int read_match(struct mock_rule *rule, const json_t *match, struct place 
     rule->last_contains = copy_string(match, "last_contains");
     rule->attempt = json_get_int(match, "attempt", -1);
     rule->turn = json_get_int(match, "turn", -1);
+    rule->turn_below = json_get_int(match, "turn_below", -1);
     rule->times = json_get_int(match, "times", -1);
     return 0;
 }
@@ -127,7 +128,8 @@ static int read_calls(struct mock_reply *reply, const json_t *calls, struct plac
 
 static int read_reply(struct mock_rule *rule, const json_t *object, struct place *at, struct error *err)
 {
-    static const char *const keys[] = {"message", "tool_calls", "reasoning", "usage", "incomplete", NULL};
+    static const char *const keys[] = {"message",    "tool_calls",   "reasoning", "usage",
+                                       "incomplete", "after_finals", NULL};
     static const char *const usage_keys[] = {"input_tokens", "cached_input_tokens", "output_tokens",
                                              "reasoning_output_tokens", NULL};
     struct mock_reply *reply = &rule->reply;
@@ -146,6 +148,7 @@ static int read_reply(struct mock_rule *rule, const json_t *object, struct place
         reply->message = copy_json(message);
     reply->reasoning = copy_string(object, "reasoning");
     reply->incomplete = copy_string(object, "incomplete");
+    reply->after_finals = json_get_int(object, "after_finals", 0);
     if (usage != NULL) {
         at->part = ".reply.usage";
         if (check_keys(usage, usage_keys, at, err) < 0)
@@ -212,7 +215,7 @@ static int read_rule(struct mock_rule *rule, const json_t *object, struct place 
     const json_t *reply = json_object_get(object, "reply");
     const json_t *fault = json_object_get(object, "fault");
 
-    rule->attempt = rule->turn = rule->times = -1;
+    rule->attempt = rule->turn = rule->turn_below = rule->times = -1;
     at->part = "";
     if (check_keys(object, keys, at, err) < 0)
         return -1;
@@ -383,7 +386,9 @@ static bool rule_matches(const struct mock_rule *rule, const struct mock_request
            (rule->task == NULL || strcmp(rule->task, request->task) == 0) &&
            (rule->model == NULL || strcmp(rule->model, request->model) == 0) &&
            (rule->attempt < 0 || rule->attempt == request->attempt) &&
-           (rule->turn < 0 || rule->turn == request->turn) && (rule->times < 0 || rule->used < rule->times) &&
+           (rule->turn < 0 || rule->turn == request->turn) &&
+           (rule->turn_below < 0 || request->turn < rule->turn_below) &&
+           (rule->times < 0 || rule->used < rule->times) &&
            (rule->input_contains == NULL || strstr(text, rule->input_contains) != NULL) &&
            (rule->last_contains == NULL || strstr(text + request->last_offset, rule->last_contains) != NULL);
 }

@@ -24,7 +24,8 @@ struct mock_call {
 
 struct mock_reply {
     char *message, *reasoning;
-    char *incomplete; /* reason, or NULL */
+    char *incomplete;     /* reason, or NULL */
+    int64_t after_finals; /* held back until so many answers without a call were given; 0: not */
     struct mock_call *calls;
     size_t call_count;
     struct usage usage;
@@ -43,7 +44,7 @@ struct mock_fault {
 
 struct mock_rule {
     char *role, *task, *model, *input_contains, *last_contains; /* NULL: any */
-    int64_t attempt, turn;                                      /* -1: any */
+    int64_t attempt, turn, turn_below;                          /* -1: any */
     int64_t times;                                              /* -1: any number */
     int64_t used, fault_used;
     char *input; /* cassette: what was new in the recorded request; else NULL */
@@ -69,6 +70,7 @@ struct mock_request {
     const char *role, *task, *model; /* "" when absent */
     int64_t attempt;                 /* -1: not said */
     int64_t turn;
+    int64_t arrived_us;  /* monotonic; for the log */
     struct buf text;     /* the input's texts, one a line */
     size_t last_offset;  /* where those after the model's last answer begin */
     char *cwd;           /* from <cwd>...</cwd> in the input, or NULL */

@@ -7,6 +7,7 @@
 #include "base/file.h"
 #include "base/json.h"
 #include "base/log.h"
+#include "base/map.h"
 #include "base/str.h"
 #include "io/http_server.h"
 #include "io/loop.h"
@@ -31,6 +32,9 @@ struct mock_server {
     int64_t answered[STATUS_MAX];
     int64_t total;
     int64_t divergences;
+    int64_t finals;         /* answers without a call that were given whole */
+    struct map ended_us;    /* thread -> of int64_t: when its last answer was given whole */
+    struct reply_way *held; /* those that wait for `finals`, by `next` */
 };
 
 /* An answer under way: waits, then writes the stream, all at once or in drops. */
@@ -44,7 +48,26 @@ struct reply_way {
     bool cuts;  /* ends by an abort */
     bool hangs; /* ends not at all */
     bool dribbles;
+    bool is_final; /* holds no call */
+    int64_t after_finals;
+    int64_t delay_ms;
+    char *thread;
+    struct reply_way *next; /* while held */
 };
+
+/* The thread that asks, as the programs at hand name it; "" where they do not. */
+static const char *thread_of(const struct http_exchange *exchange)
+{
+    static const char *const names[] = {"thread-id", "x-claude-code-session-id", "session-id"};
+
+    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
+        const char *value = http_exchange_header(exchange, names[i]);
+
+        if (value != NULL)
+            return value;
+    }
+    return "";
+}
 
 static void log_request(struct mock_server *server, const struct http_exchange *exchange,
                         const struct mock_request *request, int status, const char *note)
@@ -60,6 +83,15 @@ static void log_request(struct mock_server *server, const struct http_exchange *
         return;
     jw_object_begin(&w);
     jw_pair_int(&w, "ts_ms", clock_wall_ms());
+    if (request != NULL) {
+        const char *thread = thread_of(exchange);
+        const int64_t *ended_us = map_get(&server->ended_us, thread);
+
+        jw_pair_string(&w, "thread", thread);
+        jw_pair_int(&w, "arrived_us", request->arrived_us);
+        if (ended_us != NULL)
+            jw_pair_int(&w, "gap_us", request->arrived_us - *ended_us);
+    }
     jw_pair_string(&w, "path", http_exchange_path(exchange));
     if (request != NULL) {
         jw_pair_string(&w, "role", request->role);
@@ -108,19 +140,70 @@ static void on_closed(void *data)
 {
     struct reply_way *way = data;
 
+    for (struct reply_way **at = &way->server->held; *at != NULL; at = &(*at)->next) {
+        if (*at == way) {
+            *at = way->next;
+            break;
+        }
+    }
     timer_cancel(way->timer);
     mock_stream_finish(&way->stream);
+    free(way->thread);
     free(way);
+}
+
+static void begin_way(void *data);
+
+static void start_way(struct reply_way *way)
+{
+    if (way->delay_ms > 0)
+        way->timer = timer_start(way->server->loop, (uint64_t)way->delay_ms, begin_way, way);
+    else
+        begin_way(way);
+}
+
+/* Starts the answers that waited for as many final ones as there are now. */
+static void start_held(struct mock_server *server)
+{
+    for (struct reply_way **at = &server->held; *at != NULL;) {
+        struct reply_way *way = *at;
+
+        if (way->after_finals > server->finals) {
+            at = &way->next;
+            continue;
+        }
+        *at = way->next;
+        way->timer = timer_start(server->loop, (uint64_t)way->delay_ms, begin_way, way);
+    }
+}
+
+/* An answer was given whole: when, for the gap to the thread's next request, and is it a final one. */
+static void note_end(struct reply_way *way)
+{
+    struct mock_server *server = way->server;
+    int64_t *ended_us = map_get(&server->ended_us, way->thread);
+
+    if (ended_us == NULL) {
+        ended_us = xmalloc(sizeof *ended_us);
+        map_set(&server->ended_us, way->thread, ended_us);
+    }
+    *ended_us = clock_monotonic_us();
+    if (way->is_final) {
+        server->finals++;
+        start_held(server);
+    }
 }
 
 static void finish_way(struct reply_way *way)
 {
     if (way->hangs)
         return; /* until the peer gives up */
-    if (way->cuts)
+    if (way->cuts) {
         http_exchange_abort(way->exchange);
-    else
+    } else {
+        note_end(way);
         http_exchange_end(way->exchange);
+    }
 }
 
 static void send_some(void *data)
@@ -162,7 +245,11 @@ static void answer_with_stream(struct mock_server *server, struct http_exchange 
                                const struct mock_request *request)
 {
     struct reply_way *way = xcalloc(1, sizeof *way);
-    int64_t delay_ms = server->script->latency_ms;
+
+    way->delay_ms = server->script->latency_ms;
+    way->thread = xstrdup(thread_of(exchange));
+    way->after_finals = rule->reply.after_finals;
+    way->is_final = rule->reply.call_count == 0;
 
     way->server = server;
     way->exchange = exchange;
@@ -174,7 +261,7 @@ static void answer_with_stream(struct mock_server *server, struct http_exchange 
         mock_stream_spoil(&way->stream);
     way->limit = way->stream.bytes.len;
     if (fault != NULL) {
-        delay_ms += fault->delay_ms;
+        way->delay_ms += fault->delay_ms;
         way->dribbles = fault->dribble;
         way->hangs = fault->hang_after_events >= 0;
         way->cuts = fault->cut_after_bytes >= 0 || fault->cut_after_events >= 0;
@@ -186,10 +273,12 @@ static void answer_with_stream(struct mock_server *server, struct http_exchange 
             way->limit = (size_t)fault->cut_after_bytes;
     }
     http_exchange_on_closed(exchange, on_closed, way);
-    if (delay_ms > 0)
-        way->timer = timer_start(server->loop, (uint64_t)delay_ms, begin_way, way);
-    else
-        begin_way(way);
+    if (way->after_finals > server->finals) {
+        way->next = server->held;
+        server->held = way;
+    } else {
+        start_way(way);
+    }
 }
 
 static void answer_with_status(struct http_exchange *exchange, const struct mock_fault *fault)
@@ -337,8 +426,10 @@ static void answer_post(struct mock_server *server, struct http_exchange *exchan
     struct error err = {0};
     size_t n;
     const char *text = http_exchange_body(exchange, &n);
-    json_t *body = json_parse(text, n, "request body", &err);
+    json_t *body;
 
+    request.arrived_us = clock_monotonic_us();
+    body = json_parse(text, n, "request body", &err);
     request.role = header_or_empty(exchange, "x-cadre-role");
     request.task = header_or_empty(exchange, "x-cadre-task");
     request.model = "";
@@ -391,6 +482,7 @@ struct mock_server *mock_server_create(struct loop *loop, const struct mock_serv
     struct http_server_options http = {.port = options->port, .on_request = on_request, .data = server};
 
     server->loop = loop;
+    server->ended_us.free_value = free;
     server->script = options->script;
     server->log_path = xstrdup(options->log_path);
     server->logs_bodies = options->logs_bodies;
@@ -439,6 +531,7 @@ void mock_server_destroy(struct mock_server *server)
         return;
     http_server_destroy(server->http);
     mock_script_destroy(server->script);
+    map_finish(&server->ended_us);
     free(server->log_path);
     free(server->base_url);
     free(server);
