@@ -56,3 +56,27 @@ else
     skip nestable_box "$(head -n 1 "$SCRATCH/nest.err")"
 fi
 ok explain_names_every_layer is "$(box --explain | grep -cE '^(landlock|seccomp|namespaces)')" 3
+
+# Where user namespaces are not allowed, Landlock and seccomp hold what they can, and nothing lives on either.
+cat >"$SCRATCH/narrow.sh" <<'EOS'
+echo 0 >/proc/sys/user/max_user_namespaces || exit 9
+cd "$1" || exit 9
+"$CADRE" sandbox --explain | grep -q '^namespaces  not allowed here' && echo explained
+"$CADRE" sandbox -- sh -c 'echo a > "$HOME/narrow"; echo a > .git/narrow; echo a > sub/narrow; cat "$2/secret"' sh sh "$2" >"$1/sub/out" 2>&1
+"$CADRE" sandbox --hide "$2" -- cat "$2/secret" && echo seen
+"$CADRE" sandbox -- sh -c "(exec -a $3 setsid sleep 60 >/dev/null 2>&1 &) ; kill -9 \$\$"
+echo "ended with $?"
+EOS
+mkdir -p sub
+if unshare -Urm true 2>/dev/null; then
+    marker="narrow-$$"
+    unshare -Urm bash "$SCRATCH/narrow.sh" "$SCRATCH/w" "$SCRATCH/other" "$marker" >"$SCRATCH/narrow" 2>"$SCRATCH/narrow.err"
+    ok without_namespaces_it_says_so has "$SCRATCH/narrow" explained
+    ok without_namespaces_the_workspace_is_writable test -s sub/narrow
+    ok without_namespaces_home_and_git_are_not sh -c "! ls '$HOME/narrow' .git/narrow 2>/dev/null | grep -q ."
+    ok without_namespaces_hidden_files_are_not_read sh -c "! grep -q 'secret\\|seen' '$SCRATCH/narrow'"
+    ok without_namespaces_a_signal_is_told has "$SCRATCH/narrow" "ended with 137"
+    ok without_namespaces_nothing_lives_on is "$(pgrep -fc "^$marker")" 0
+else
+    skip without_namespaces "no user namespace can be made to try it in"
+fi
