@@ -12,6 +12,17 @@
 
 #define MAX_BYTES (32 * 1024 * 1024)
 
+/* "---", and nothing but blanks after it. */
+static bool is_separator(const char *line, size_t length)
+{
+    if (length < 3 || strncmp(line, "---", 3) != 0)
+        return false;
+    for (size_t i = 3; i < length; i++)
+        if (line[i] != ' ' && line[i] != '\t' && line[i] != '\r')
+            return false;
+    return true;
+}
+
 size_t gitlab_inputs_header(const char *text, size_t n)
 {
     bool has_spec = false, has_content = false;
@@ -20,7 +31,7 @@ size_t gitlab_inputs_header(const char *text, size_t n)
         const char *stop = memchr(line, '\n', (size_t)(end - line));
         size_t length = (size_t)((stop != NULL ? stop : end) - line);
 
-        if (length >= 3 && strncmp(line, "---", 3) == 0 && strspn(line + 3, " \t\r") >= length - 3) {
+        if (is_separator(line, length)) {
             if (has_content)
                 return has_spec ? (size_t)(line - text) + length : 0;
         } else {

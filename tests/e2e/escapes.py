@@ -22,7 +22,7 @@ HELP = SOURCE + "/tests/e2e/escape_help"
 POLICIES = ["read-only", "workspace-write", "danger-full-access"]
 LIMITS = {"max_processes": 300, "memory_mb": 600, "file_mb": 64}
 SECONDS = 25
-CODEX_SECONDS = 120  # in `make check`
+CODEX_SECONDS = 60  # in `make check`
 
 
 def parse(path):
