@@ -31,6 +31,7 @@ struct box {
     bool private_tmp;
     bool nestable;
     bool has_namespaces;
+    bool is_served; /* made by the server, which has the signals blocked that box_block_signals() names */
     pid_t parent; /* dies with this process when that is the parent; 0: with nobody */
     struct box_limits limits;
     struct box_group group;

@@ -49,6 +49,28 @@ void box_release_signals(void)
         (void)sigaction(passed_on[i], &before[i], NULL);
 }
 
+void box_block_signals(void)
+{
+    sigset_t set;
+
+    (void)sigemptyset(&set);
+    for (size_t i = 0; i < PASSED_ON_COUNT; i++)
+        (void)sigaddset(&set, passed_on[i]);
+    (void)sigprocmask(SIG_BLOCK, &set, NULL);
+}
+
+/* Gives COMMAND what waited for it; what comes from now on reaches its process group without us. */
+static void pass_on_waiting(pid_t command)
+{
+    sigset_t pending;
+
+    (void)sigpending(&pending);
+    for (size_t i = 0; i < PASSED_ON_COUNT; i++)
+        if (sigismember(&pending, passed_on[i]) == 1)
+            (void)kill(command, passed_on[i]);
+    box_hold_signals(false);
+}
+
 void box_die_with(int ends_with)
 {
     struct pollfd poll_fd = {.fd = ends_with, .events = POLLIN};
@@ -116,6 +138,8 @@ int box_init_run(struct box *box, bool forwards, int *status)
     (void)sigemptyset(&ends);
     (void)sigaddset(&ends, SIGCHLD);
     (void)sigprocmask(SIG_BLOCK, &ends, &unblocked);
+    if (box->is_served)
+        (void)sigemptyset(&unblocked);
     command = vfork();
     if (command == 0) {
         (void)sigprocmask(SIG_SETMASK, &unblocked, NULL);
@@ -125,6 +149,8 @@ int box_init_run(struct box *box, bool forwards, int *status)
     if (command < 0)
         return box_stop("no process can be made", "raise limits.max_processes");
     forward_to = command;
+    if (box->is_served)
+        pass_on_waiting(command);
     if (forwards) {
         struct sigaction action = {.sa_handler = forward_all, .sa_flags = SA_RESTART};
 

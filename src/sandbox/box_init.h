@@ -15,6 +15,10 @@ void box_forward_signals_to(pid_t pid);
 /* In the child that becomes the command: as they were before box_hold_signals(). */
 void box_release_signals(void);
 
+/* Blocks those signals: what comes before the command is there waits, and then goes to it (the first process of a namespace
+ * would lose it). */
+void box_block_signals(void);
+
 /* Dies with its parent from now on. ENDS_WITH: a process descriptor of it, to see that it still lives (-1: not looked at). */
 void box_die_with(int ends_with);
 

@@ -129,7 +129,7 @@ static int child_main(struct server *server, struct box *box, const char *cwd, c
         return box_stop("the box's namespaces", "nothing is run");
     (void)syscall(SYS_close_range, 3U, ~0U, 0U);
     box->has_namespaces = true;
-    box_hold_signals(false);
+    box->is_served = true;
     return box_init_run(box, false, status);
 }
 
@@ -270,6 +270,7 @@ int sandbox_serve_main(void)
     int error;
 
     (void)prctl(PR_SET_PDEATHSIG, SIGKILL);
+    box_block_signals();
     error = prepare(&server);
     (void)prctl(PR_SET_PDEATHSIG, SIGKILL);
     (void)prctl(PR_SET_DUMPABLE, 0);

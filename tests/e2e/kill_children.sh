@@ -79,6 +79,7 @@ ci_is_killed_once() {
     # The first CI run with a change dies; one more passes: flaky, not broken.
     sed -i "s|^check: add mul|check: die add mul\ndie:\n\t@if grep -q right add.txt \&\& [ ! -e $SCRATCH/ci-died ]; then touch $SCRATCH/ci-died; kill -9 \$\$PPID; fi|" Makefile
     sed -i "s|^commands = .*|commands = [\"make check\"]\nretries = 1|" "$CODEX_HOME/cadre.toml"
+    printf '[sandbox]\nprivate_tmp = false\n' >>"$CODEX_HOME/cadre.toml"
     git commit -qam "CI that dies"
     "$CADRE" run --json "mend both" >"$SCRATCH/out" 2>&1
     is $? 0 && well && test -e "$SCRATCH/ci-died" || { tail -n 5 "$SCRATCH/out"; return 1; }
