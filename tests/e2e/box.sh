@@ -41,6 +41,11 @@ ok the_terminal_controls has "$SCRATCH/text" "controlling"
 ok what_a_command_leaves_running_ends_with_it is "$(pgrep -fc "$marker")" 0
 ok the_tmp_goes_with_the_thread is "$(find "$XDG_STATE_HOME" -path '*/sessions/*/tmp/*' | wc -l)" 0
 
+# What a command writes does not reach the user's terminal as orders.
+talk "$(call "printf 'before\\033]0;title\\007\\033[2J\\033]52;c;aGk=\\007after\\n'")"
+NO_COLOR=1 "$CADRE" exec go >"$SCRATCH/o" 2>"$SCRATCH/e"
+ok no_order_for_the_terminal_gets_through sh -c "! cat '$SCRATCH/o' '$SCRATCH/e' | grep -q \"\$(printf '\033')\""
+
 # --- Limits ------------------------------------------------------------------------------------------------------------
 cat >>"$CODEX_HOME/cadre.toml" <<'EOF'
 [limits]
