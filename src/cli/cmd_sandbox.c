@@ -3,6 +3,7 @@
 #include "cli/settings.h"
 
 #include "base/buf.h"
+#include "base/file.h"
 #include "base/path.h"
 #include "config/config.h"
 #include "sandbox/exec_helper.h"
@@ -38,6 +39,27 @@ static int explain(void)
     return probe.landlock_abi > 0 && probe.has_seccomp ? EXIT_DONE : EXIT_NOT_CONVERGED;
 }
 
+/* The paths that option NAME gives, absolute: what is relative means the current folder, also once the box is made. With
+ * NEEDS_FOLDER each has to be one. */
+static int add_paths(const struct cli_args *args, const char *name, const char *cwd, bool needs_folder, struct str_list *paths,
+                     struct error *err)
+{
+    const char *value;
+
+    for (size_t i = 0; (value = cli_option_at(args, name, i)) != NULL; i++) {
+        char *joined;
+
+        if (value[0] == '\0')
+            return error_set(err, ERROR_USAGE, "--%s is empty: expected a path", name);
+        joined = path_join(cwd, value);
+        str_list_take(paths, path_normalize(joined));
+        free(joined);
+        if (needs_folder && !file_is_directory(paths->items[paths->len - 1]))
+            return error_set(err, ERROR_USAGE, "--%s %s: no such folder", name, value);
+    }
+    return 0;
+}
+
 static int run(struct cli_context *ctx, const struct cli_args *args)
 {
     const char *mode_name = cli_option(args, "mode");
@@ -46,7 +68,6 @@ static int run(struct cli_context *ctx, const struct cli_args *args)
     struct config *config;
     struct str_list argv = {0};
     struct error err = {0};
-    const char *value;
     char *cwd;
 
     if (cli_flag(args, "explain"))
@@ -66,15 +87,13 @@ static int run(struct cli_context *ctx, const struct cli_args *args)
     sandbox_policy_init(&policy, mode, cwd);
     sandbox_policy_configure(&policy, config);
     config_destroy(config);
-    for (size_t i = 0; (value = cli_option_at(args, "writable", i)) != NULL; i++)
-        str_list_add(&policy.writable_roots, value);
-    for (size_t i = 0; (value = cli_option_at(args, "hide", i)) != NULL; i++)
-        str_list_add(&policy.hidden_paths, value);
     policy.network_access = policy.network_access || cli_flag(args, "network");
     policy.private_tmp = policy.private_tmp || cli_flag(args, "private-tmp");
     policy.nestable = cli_flag(args, "nestable");
     policy.loopback = cli_flag(args, "loopback");
-    if (sandbox_wrap(&policy, (const char *const *)args->positionals.items, &argv, &err) == 0) {
+    if (add_paths(args, "writable", cwd, true, &policy.writable_roots, &err) == 0 &&
+        add_paths(args, "hide", cwd, false, &policy.hidden_paths, &err) == 0 &&
+        sandbox_wrap(&policy, (const char *const *)args->positionals.items, &argv, &err) == 0) {
         (void)fflush(NULL);
         (void)execv(argv.items[0], argv.items);
         error_set_errno(&err, "%s", argv.items[0]);

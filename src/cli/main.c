@@ -88,6 +88,20 @@ static int unknown_command(const char *name)
     return EXIT_USAGE;
 }
 
+/* Everything is relative to it, and what is writable in the sandbox too. */
+static bool has_working_directory(void)
+{
+    struct error err = {0};
+    char *cwd = getcwd(NULL, 0);
+
+    if (cwd == NULL) {
+        error_set_errno(&err, "the working directory is gone; change to another one");
+        (void)cli_fail(&err);
+    }
+    free(cwd);
+    return cwd != NULL;
+}
+
 /* Parses; returns true when the command is to be run, else *EXIT_CODE is final. */
 static bool prepare(struct invocation *call, int argc, char **argv, int *exit_code)
 {
@@ -156,6 +170,10 @@ int main(int argc, char **argv)
     log_set_filter(redact_line);
     if (!prepare(&call, argc, argv, &exit_code))
         goto out;
+    if (!has_working_directory()) {
+        exit_code = EXIT_USAGE;
+        goto out;
+    }
     sandbox_use_server();
     call.ctx.loop = loop_create();
     for (size_t i = 0; i < 3; i++)

@@ -8,6 +8,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <signal.h>
 #include <spawn.h>
 #include <stdatomic.h>
@@ -15,9 +16,11 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
-#define READY_SECONDS 5
+#define READY_SECONDS  5
+#define ANSWER_SECONDS 1 /* it takes a millisecond; one that takes longer is stopped, or hangs */
 
 static struct {
     char *program;
@@ -25,10 +28,11 @@ static struct {
     bool (*is_served)(const char *const *argv);
     bool has_failed;
     int socket; /* -1: not started */
-    atomic_int *board;
+    int pidfd;
+    struct spawn_slot *board;
     bool taken[SPAWN_SLOTS];
     unsigned next_slot;
-} server = {.socket = -1};
+} server = {.socket = -1, .pidfd = -1};
 
 void spawn_server_set(const char *program, const char *argument, bool (*is_served)(const char *const *argv))
 {
@@ -44,11 +48,20 @@ bool spawn_server_takes(const char *const *argv)
     return server.program != NULL && !server.has_failed && strcmp(argv[0], server.program) == 0 && server.is_served(argv);
 }
 
+/* Ends the server, so that it certainly does nothing any more. */
 static void give_up(const char *why)
 {
+    struct pollfd end = {.fd = server.pidfd, .events = POLLIN};
+
     if (server.socket >= 0)
         (void)close(server.socket);
+    if (server.pidfd >= 0 && syscall(SYS_pidfd_send_signal, server.pidfd, SIGKILL, NULL, 0) == 0)
+        while (poll(&end, 1, -1) < 0 && errno == EINTR)
+            ;
+    if (server.pidfd >= 0)
+        (void)close(server.pidfd);
     server.socket = -1;
+    server.pidfd = -1;
     server.has_failed = true;
     log_debug("commands are started without a server: %s", why);
 }
@@ -95,9 +108,11 @@ static bool spawn(int their_socket, int board)
     (void)posix_spawnattr_setsigdefault(&attributes, &signals);
     (void)posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF | POSIX_SPAWN_SETSID);
     rc = posix_spawn(&pid, server.program, &actions, &attributes, argv, environ);
+    if (rc == 0)
+        server.pidfd = (int)syscall(SYS_pidfd_open, pid, 0);
     (void)posix_spawnattr_destroy(&attributes);
     (void)posix_spawn_file_actions_destroy(&actions);
-    return rc == 0;
+    return rc == 0 && server.pidfd >= 0;
 }
 
 static void start(void)
@@ -128,6 +143,8 @@ static void start(void)
     (void)setsockopt(server.socket, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience);
     if (ready.error != 0 || !receive(&ready) || ready.error != 0)
         give_up(ready.error != 0 ? strerror(ready.error) : "it does not start");
+    patience.tv_sec = ANSWER_SECONDS;
+    (void)setsockopt(server.socket, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience);
 }
 
 static int take_slot(void)
@@ -138,7 +155,8 @@ static int take_slot(void)
         if (!server.taken[slot]) {
             server.taken[slot] = true;
             server.next_slot = slot + 1;
-            atomic_store(&server.board[slot], 0);
+            atomic_store(&server.board[slot].pid, 0);
+            atomic_store(&server.board[slot].status, 0);
             return (int)slot;
         }
     }
@@ -223,8 +241,7 @@ pid_t spawn_server_start(const struct spawn_request *request, int *slot)
     }
     if (!receive(&answer)) {
         give_up("it does not answer");
-        server.taken[*slot] = false;
-        return -1;
+        answer.pid = atomic_load(&server.board[*slot].pid); /* it may have started the process before its end */
     }
     if (answer.pid > 0)
         return (pid_t)answer.pid;
@@ -234,7 +251,7 @@ pid_t spawn_server_start(const struct spawn_request *request, int *slot)
 
 int spawn_server_status(int slot, int status)
 {
-    int value = atomic_load(&server.board[slot]);
+    int value = atomic_load(&server.board[slot].status);
 
     server.taken[slot] = false;
     return (value & SPAWN_HAS_STATUS) != 0 ? value & ~SPAWN_HAS_STATUS : status;

@@ -30,6 +30,28 @@ int box_stop(const char *what, const char *hint)
     return SANDBOX_EXIT_CODE;
 }
 
+/* $TMPDIR, where it is a folder for such files: one that holds the system, the user's home or the work does not become writable
+ * by a careless variable. */
+static const char *usable_tmpdir(const struct box *box)
+{
+    static const char *const system[] = {"/etc",  "/usr", "/bin", "/sbin", "/lib", "/lib32", "/lib64",
+                                         "/boot", "/dev", "/proc", "/sys", "/run", "/var/lib", "/var/spool"};
+    const char *tmpdir = getenv("TMPDIR");
+    const char *home = getenv("HOME");
+
+    if (box->no_tmpdir || tmpdir == NULL || tmpdir[0] != '/' || strstr(tmpdir, "..") != NULL)
+        return NULL;
+    if (strchr(tmpdir + 1, '/') == NULL && strcmp(tmpdir, "/tmp") != 0)
+        return NULL; /* a folder of the root, or the root */
+    for (size_t i = 0; i < sizeof system / sizeof system[0]; i++)
+        if (path_is_below(tmpdir, system[i]) && !path_is_below(tmpdir, "/dev/shm") && !path_is_below(tmpdir, "/run/user"))
+            return NULL;
+    if ((home != NULL && path_is_below(home, tmpdir) && strcmp(tmpdir, "/tmp") != 0) ||
+        (path_is_below(box->roots.items[0], tmpdir) && strcmp(box->roots.items[0], tmpdir) != 0 && strcmp(tmpdir, "/tmp") != 0))
+        return NULL;
+    return tmpdir;
+}
+
 /* --- What is read-only in writable folders ------------------------------------------------------------------------- */
 
 /* The path in the one-line file NAME of FOLDER, after PREFIX; normalized, caller frees. */
@@ -105,8 +127,7 @@ static void list_kept(const struct box *box, struct str_list *kept)
                                             "/run/nscd", "/run/host"};
 
     add_absolute(kept, getenv("HOME"));
-    if (!box->no_tmpdir)
-        add_absolute(kept, getenv("TMPDIR"));
+    add_absolute(kept, usable_tmpdir(box));
     str_split(kept, getenv("PATH") == NULL ? "" : getenv("PATH"), ':');
     str_list_copy(kept, &box->readable);
     for (size_t i = 0; i < box->roots.len; i++) {
@@ -122,7 +143,7 @@ static void list_kept(const struct box *box, struct str_list *kept)
 /* The paths that stay writable, as far as mounts say so; Landlock says the rest. */
 static bool make_rest_read_only(const struct box *box)
 {
-    const char *tmpdir = getenv("TMPDIR");
+    const char *tmpdir = usable_tmpdir(box);
     struct str_list writable = {0};
     bool ok;
 
@@ -130,8 +151,7 @@ static bool make_rest_read_only(const struct box *box)
         str_list_copy(&writable, &box->roots);
         if (!box->no_slash_tmp && !box->private_tmp)
             str_list_add(&writable, "/tmp");
-        if (!box->no_tmpdir)
-            add_absolute(&writable, tmpdir);
+        add_absolute(&writable, tmpdir);
     }
     ok = namespace_make_read_only_but((const char *const *)writable.items, writable.len);
     str_list_finish(&writable);
@@ -210,7 +230,7 @@ static int allow_reading(const struct box *box, int ruleset, int abi)
 
 static int allow_files(const struct box *box, int ruleset, int abi, const struct str_list *carved)
 {
-    const char *tmpdir = getenv("TMPDIR");
+    const char *tmpdir = usable_tmpdir(box);
 
     if (allow_reading(box, ruleset, abi) < 0)
         return -1;
@@ -224,7 +244,7 @@ static int allow_files(const struct box *box, int ruleset, int abi, const struct
             return -1;
     if (!box->no_slash_tmp && allow_writing(box, ruleset, abi, "/tmp", carved) < 0)
         return -1;
-    if (!box->no_tmpdir && tmpdir != NULL && tmpdir[0] == '/' && allow_writing(box, ruleset, abi, tmpdir, carved) < 0)
+    if (tmpdir != NULL && allow_writing(box, ruleset, abi, tmpdir, carved) < 0)
         return -1;
     return 0;
 }
@@ -318,10 +338,11 @@ int box_shut_in(struct box *box)
     if (!box_group_join(&box->group))
         return box_stop("the control group cannot be entered", "unset limits.memory_mb");
     limits_apply(&box->limits);
-    if (!box->has_namespaces && box->limits.has_group && !box->group.holds_memory)
-        limits_apply_address_space(&box->limits);
-    if (!(box->has_namespaces && namespace_mount_proc() && !box->group.holds_processes && limits_apply_pid_max(&box->limits)))
+    box->has_own_proc = box->has_namespaces && namespace_mount_proc();
+    if (!box->has_own_proc || box->group.holds_processes || !limits_apply_pid_max(&box->limits))
         limits_apply_processes(&box->limits, box->has_namespaces);
+    if (!box->has_own_proc && box->limits.has_group && !box->group.holds_memory)
+        limits_apply_address_space(&box->limits); /* there is nothing to watch it by */
     list_carve_outs(box, &carved);
     rc = box->nestable ? shut_in_nestable(box, &carved) : shut_in(box, &carved);
     str_list_finish(&carved);

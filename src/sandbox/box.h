@@ -31,6 +31,7 @@ struct box {
     bool private_tmp;
     bool nestable;
     bool has_namespaces;
+    bool has_own_proc; /* /proc shows the box's processes and no others */
     bool is_served; /* made by the server, which has the signals blocked that box_block_signals() names */
     pid_t parent; /* dies with this process when that is the parent; 0: with nobody */
     struct box_limits limits;

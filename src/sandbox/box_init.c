@@ -134,7 +134,7 @@ int box_init_run(struct box *box, bool forwards, int *status)
     if (rc != 0)
         return rc;
     (void)prctl(PR_SET_DUMPABLE, 0); /* nobody in the box reads or traces it */
-    box_watch_begin(&watch, &box->limits, &box->group);
+    box_watch_begin(&watch, &box->limits, box->has_own_proc && !box->group.holds_memory);
     (void)sigemptyset(&ends);
     (void)sigaddset(&ends, SIGCHLD);
     (void)sigprocmask(SIG_BLOCK, &ends, &unblocked);

@@ -43,7 +43,7 @@ struct request {
 };
 
 struct server {
-    atomic_int *board;
+    struct spawn_slot *board;
     bool shares_network;
     struct request request;
 };
@@ -135,9 +135,9 @@ static int child_main(struct server *server, struct box *box, const char *cwd, c
 
 /* --- The server ------------------------------------------------------------------------------------------------------- */
 
-static pid_t clone_child(unsigned long flags)
+static pid_t clone_child(unsigned long flags, struct spawn_slot *slot)
 {
-    return (pid_t)syscall(SYS_clone, flags | CLONE_PARENT | SIGCHLD, NULL, NULL, NULL, NULL);
+    return (pid_t)syscall(SYS_clone, flags | CLONE_PARENT | CLONE_PARENT_SETTID | SIGCHLD, NULL, &slot->pid, NULL, NULL);
 }
 
 static void serve(struct server *server)
@@ -160,13 +160,13 @@ static void serve(struct server *server)
         if (!box.network && (box.loopback || !server->shares_network))
             flags |= CLONE_NEWNET;
         environ = env;
-        pid = clone_child(flags);
+        pid = clone_child(flags, &server->board[r->header.slot]);
         if (pid == 0) {
             int status = 0;
             int rc = child_main(server, &box, cwd, terminal, &status);
 
             if (rc == 0) {
-                atomic_store(&server->board[r->header.slot], status | SPAWN_HAS_STATUS);
+                atomic_store(&server->board[r->header.slot].status, status | SPAWN_HAS_STATUS);
                 rc = WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
             }
             _exit(rc);

@@ -15,9 +15,9 @@ struct box_watch {
     int64_t pause_ms;       /* until the next look; a slow look makes it longer */
 };
 
-/* Begins for a command in the current folder. What GROUP holds is not watched; a file system that is already too full is not
- * either. */
-void box_watch_begin(struct box_watch *watch, const struct box_limits *limits, const struct box_group *group);
+/* Begins for a command in the current folder. WATCHES_MEMORY: nothing else holds it, and /proc is the box's own. A file system
+ * that is already too full is not watched. */
+void box_watch_begin(struct box_watch *watch, const struct box_limits *limits, bool watches_memory);
 bool box_watch_is_on(const struct box_watch *watch);
 
 /* Looks at the processes of /proc, which is the box's own: NULL, or why the command has to end. */

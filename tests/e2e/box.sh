@@ -93,6 +93,27 @@ a = bytearray(os.urandom(1)) * 80000000
 if os.fork() == 0: a = bytearray(os.urandom(1)) * 80000000
 time.sleep(20)' 2>&1) "more memory than limits.memory_mb"
 
+# So is what a process hides of itself, and what nobody has attached.
+limited() { "$(dirname "$CADRE")/cadre-exec" __exec-helper --mode=1 --cwd="$PWD" --memory=120000000 -- python3 -c "$1" 2>&1; }
+ok memory_of_an_undumpable_process_counts has <(limited 'import ctypes, time
+ctypes.CDLL(None).prctl(4, 0, 0, 0, 0)
+a = bytearray(200000000)
+time.sleep(20)') "more memory than limits.memory_mb"
+ok memory_in_detached_segments_counts has <(limited 'import ctypes, time
+c = ctypes.CDLL(None)
+c.shmat.restype = ctypes.c_void_p
+for i in range(4):
+    a = c.shmat(c.shmget(0, ctypes.c_size_t(50000000), 0o1600), None, 0)
+    ctypes.memset(a, 1, 50000000)
+    c.shmdt(ctypes.c_void_p(a))
+time.sleep(20)') "more memory than limits.memory_mb"
+ok an_attached_segment_counts_once has <(limited 'import ctypes, time
+c = ctypes.CDLL(None)
+c.shmat.restype = ctypes.c_void_p
+ctypes.memset(c.shmat(c.shmget(0, ctypes.c_size_t(80000000), 0o1600), None, 0), 1, 80000000)
+time.sleep(1)
+print("it has ended well")') "it has ended well"
+
 # --- Either side dies ----------------------------------------------------------------------------------------------------
 talk "$(call "echo started; exec -a $marker-3 sleep 300")"
 "$CADRE" exec --json go >"$SCRATCH/o" 2>"$SCRATCH/e" &
@@ -111,3 +132,16 @@ for _ in $(seq 100); do outputs "$SCRATCH/o" 2>/dev/null | grep -q one && break;
 ok there_is_a_server sh -c "pkill -9 -o -P $pid -f __box-server"
 wait "$pid"
 ok its_end_ends_nothing is "$?:$(outputs "$SCRATCH/o" | grep -cx 'two\|three')" "0:2"
+
+# A server that answers too late: the command runs, and once.
+talk "$(call 'echo one; sleep 1')" "$(call 'echo x >>count')" "$(call 'sleep 3')"
+"$CADRE" exec --json go >"$SCRATCH/o" 2>"$SCRATCH/e" &
+pid=$!
+server=
+for _ in $(seq 100); do server=$(pgrep -o -P "$pid" -f __box-server) && break; sleep 0.05; done
+kill -STOP "$server"
+for _ in $(seq 200); do [ -s count ] && break; sleep 0.1; done
+kill -CONT "$server" 2>/dev/null # while the program that it would start the command for is still there
+wait "$pid"
+ok a_stopped_server_holds_up_nothing is "$?" 0
+ok a_command_is_not_started_twice is "$(wc -l <count)" 1

@@ -30,6 +30,21 @@ ok no_user_namespace fails box -- unshare -U true
 ok no_mount fails box -- mount -t tmpfs none /mnt
 ok no_signal_to_others fails box -- kill -0 $$
 ok hidden_paths_are_hidden fails box --hide "$SCRATCH/other" -- cat "$SCRATCH/other/secret"
+mkdir -p below && echo secret >below/secret
+ok a_relative_path_is_hidden fails box --hide below -- cat below/secret
+ok so_is_one_through_dots fails box --hide below/../below -- cat below/secret
+box --hide '' -- true 2>"$SCRATCH/e"
+ok an_empty_path_is_wrong_usage is "$?" 2
+ok and_the_error_names_the_option has "$SCRATCH/e" "--hide is empty"
+box -w /no/such/folder -- true 2>"$SCRATCH/e"
+ok a_missing_writable_folder_is_wrong_usage is "$?" 2
+mkdir -p "$SCRATCH/gone" && (cd "$SCRATCH/gone" && rmdir "$SCRATCH/gone" && box -- sh -c "echo a > $SCRATCH/other/gone" 2>"$SCRATCH/e")
+ok a_deleted_working_directory_is_an_error is "$?:$(ls "$SCRATCH/other/gone" 2>/dev/null)" "2:"
+ok and_it_says_what_to_do has "$SCRATCH/e" "change to another one"
+for dir in / /etc /var "$SCRATCH" "$SCRATCH/w/.."; do
+    ok "tmpdir_does_not_open_$dir" fails env TMPDIR="$dir" "$CADRE" sandbox -- sh -c "echo a > $SCRATCH/other/tmpdir"
+done
+ok a_plain_tmpdir_is_writable env TMPDIR="$SCRATCH/other" "$CADRE" sandbox -- sh -c "echo a > $SCRATCH/other/plain"
 ok full_access_is_full box --mode danger-full-access -- sh -c "echo a > $SCRATCH/other/y"
 box -- sh -c 'exit 42'
 ok the_exit_code_is_the_commands is "$?" 42
