@@ -29,12 +29,16 @@ start_mock "$SCRATCH/s.json" --log "$SCRATCH/log" --log-bodies || exit 1
 # An earlier prompt, for the arrow keys.
 echo '{"session_id":"x","ts":1,"text":"from another day"}' >"$CODEX_HOME/history.jsonl"
 
-T=(tmux -L "cadre-e2e-$$" -f /dev/null)
+# Each terminal has a server of its own: one that is told to end still takes calls for a moment, and loses them.
+terminals=0
+T=(tmux -L "cadre-e2e-$$-0" -f /dev/null)
 stop_tmux() { "${T[@]}" kill-server 2>/dev/null; }
 trap 'stop_tmux; finish; exit $?' EXIT
 # open ARGUMENTS: cadre in a fresh terminal; its exit code stands on the screen when it has left.
 open() {
     stop_tmux
+    terminals=$((terminals + 1))
+    T=(tmux -L "cadre-e2e-$$-$terminals" -f /dev/null)
     "${T[@]}" new-session -d -x 80 -y 24 "$CADRE $*; echo LEFT-WITH-\$?; exec sleep 1000"
     sees 'see /help' >/dev/null
 }
