@@ -11,6 +11,7 @@
 #include "base/log.h"
 #include "base/str.h"
 #include "base/vec.h"
+#include "io/late_library.h"
 #include "io/loop.h"
 
 #include <assert.h>
@@ -24,6 +25,42 @@
 #define DEFAULT_BODY_BYTES         ((size_t)256 << 20)
 #define HEADER_MAX_BYTES           ((size_t)1 << 20)
 #define CONNECTIONS_KEPT           1024L
+
+/* libcurl is loaded with the first request (io/late_library.h); each entry has the type that curl.h declares. */
+#define CURL_FUNCTIONS(X)                                                                                    \
+    X(easy_cleanup)                                                                                          \
+    X(easy_getinfo)                                                                                          \
+    X(easy_init)                                                                                             \
+    X(easy_setopt)                                                                                           \
+    X(easy_strerror)                                                                                         \
+    X(free)                                                                                                  \
+    X(global_init)                                                                                           \
+    X(multi_add_handle)                                                                                      \
+    X(multi_assign)                                                                                          \
+    X(multi_cleanup)                                                                                         \
+    X(multi_info_read)                                                                                       \
+    X(multi_init)                                                                                            \
+    X(multi_remove_handle)                                                                                   \
+    X(multi_setopt)                                                                                          \
+    X(multi_socket_action)                                                                                   \
+    X(slist_append)                                                                                          \
+    X(slist_free_all)                                                                                        \
+    X(url)                                                                                                   \
+    X(url_cleanup)                                                                                           \
+    X(url_get)                                                                                               \
+    X(url_set)
+#define CURL_POINTER(name) __typeof__(curl_##name) *name;
+#define CURL_NAME(name)    "curl_" #name,
+static struct {
+    CURL_FUNCTIONS(CURL_POINTER)
+} curl;
+static const char *const curl_names[] = {CURL_FUNCTIONS(CURL_NAME)};
+static struct late_library library = {.file = "libcurl.so.4",
+                                      .package = "libcurl4",
+                                      .purpose = "a request by HTTP",
+                                      .names = curl_names,
+                                      .count = sizeof(curl_names) / sizeof(curl_names[0]),
+                                      .table = &curl};
 
 struct http_client {
     struct loop *loop;
@@ -78,7 +115,7 @@ static void act(struct http_client *client, curl_socket_t fd, int events)
     int running;
 
     client->in_action = true;
-    curl_multi_socket_action(client->multi, fd, events, &running);
+    curl.multi_socket_action(client->multi, fd, events, &running);
     client->in_action = false;
     settle(client);
 }
@@ -109,7 +146,7 @@ static int on_curl_socket(CURL *easy, curl_socket_t fd, int what, void *user, vo
         if (socket != NULL) {
             watch_stop(socket->watch);
             free(socket);
-            curl_multi_assign(client->multi, fd, NULL);
+            curl.multi_assign(client->multi, fd, NULL);
         }
         return 0;
     }
@@ -122,7 +159,7 @@ static int on_curl_socket(CURL *easy, curl_socket_t fd, int what, void *user, vo
         socket->client = client;
         socket->fd = fd;
         socket->watch = watch_start(client->loop, fd, events, on_socket_ready, socket);
-        curl_multi_assign(client->multi, fd, socket);
+        curl.multi_assign(client->multi, fd, socket);
     } else {
         watch_change(socket->watch, events);
     }
@@ -218,7 +255,7 @@ static size_t take_header(char *line, size_t size, size_t count, void *user)
         buf_putc(&request->answer_headers, '\0');
         return n;
     }
-    curl_easy_getinfo(request->easy, CURLINFO_RESPONSE_CODE, &status);
+    curl.easy_getinfo(request->easy, CURLINFO_RESPONSE_CODE, &status);
     if (status < 200)
         return n;
     request->status = (int)status;
@@ -253,9 +290,9 @@ static void free_request(struct http_request *request)
     vec_remove_item(&request->client->requests, request);
     timer_cancel(request->idle_timer);
     if (request->is_added)
-        curl_multi_remove_handle(request->client->multi, request->easy);
-    curl_easy_cleanup(request->easy);
-    curl_slist_free_all(request->headers);
+        curl.multi_remove_handle(request->client->multi, request->easy);
+    curl.easy_cleanup(request->easy);
+    curl.slist_free_all(request->headers);
     buf_free(&request->answer_headers);
     free(request->pieces);
     free(request->shown_url);
@@ -270,7 +307,7 @@ static void end_request(struct http_request *request, const struct error *err)
     /* Its connection is free for the next request, which on_done may start. */
     if (request->is_added) {
         request->is_added = false;
-        curl_multi_remove_handle(request->client->multi, request->easy);
+        curl.multi_remove_handle(request->client->multi, request->easy);
     }
     if (request->on_done != NULL)
         request->on_done(request->data, err);
@@ -279,11 +316,11 @@ static void end_request(struct http_request *request, const struct error *err)
 
 static void describe_failure(struct http_request *request, CURLcode code, struct error *err)
 {
-    const char *detail = request->curl_text[0] ? request->curl_text : curl_easy_strerror(code);
+    const char *detail = request->curl_text[0] ? request->curl_text : curl.easy_strerror(code);
     const char *url = request->shown_url;
     long os_errno = 0;
 
-    curl_easy_getinfo(request->easy, CURLINFO_OS_ERRNO, &os_errno);
+    curl.easy_getinfo(request->easy, CURLINFO_OS_ERRNO, &os_errno);
     if (error_is_set(&request->refusal)) {
         *err = request->refusal;
         error_wrap(err, "%s", url);
@@ -309,14 +346,14 @@ static void collect(struct http_client *client)
     CURLMsg *message;
     int left;
 
-    while ((message = curl_multi_info_read(client->multi, &left)) != NULL) {
+    while ((message = curl.multi_info_read(client->multi, &left)) != NULL) {
         struct http_request *request = NULL;
         struct error err = {0};
         CURLcode code = message->data.result;
 
         if (message->msg != CURLMSG_DONE)
             continue;
-        curl_easy_getinfo(message->easy_handle, CURLINFO_PRIVATE, (char **)&request);
+        curl.easy_getinfo(message->easy_handle, CURLINFO_PRIVATE, (char **)&request);
         if (code != CURLE_OK)
             describe_failure(request, code, &err);
         end_request(request, code == CURLE_OK ? NULL : &err);
@@ -334,7 +371,7 @@ static void settle(struct http_client *client)
                 free_request(request);
             } else if (!request->is_added && !request->is_done) {
                 request->is_added = true;
-                curl_multi_add_handle(client->multi, request->easy);
+                curl.multi_add_handle(client->multi, request->easy);
             }
         }
     }
@@ -363,26 +400,26 @@ static void on_idle_timer(void *data)
 /* URL without user, password and query; whether it points to this machine, where no proxy helps. */
 static char *show_url(const char *url, bool *is_loopback)
 {
-    CURLU *parts = curl_url();
+    CURLU *parts = curl.url();
     char *host = NULL;
     char *shown = NULL;
     char *copy = NULL;
 
     *is_loopback = false;
-    if (curl_url_set(parts, CURLUPART_URL, url, 0) == CURLUE_OK) {
-        curl_url_set(parts, CURLUPART_USER, NULL, 0);
-        curl_url_set(parts, CURLUPART_PASSWORD, NULL, 0);
-        curl_url_set(parts, CURLUPART_QUERY, NULL, 0);
-        curl_url_set(parts, CURLUPART_FRAGMENT, NULL, 0);
-        if (curl_url_get(parts, CURLUPART_HOST, &host, 0) == CURLUE_OK)
+    if (curl.url_set(parts, CURLUPART_URL, url, 0) == CURLUE_OK) {
+        curl.url_set(parts, CURLUPART_USER, NULL, 0);
+        curl.url_set(parts, CURLUPART_PASSWORD, NULL, 0);
+        curl.url_set(parts, CURLUPART_QUERY, NULL, 0);
+        curl.url_set(parts, CURLUPART_FRAGMENT, NULL, 0);
+        if (curl.url_get(parts, CURLUPART_HOST, &host, 0) == CURLUE_OK)
             *is_loopback =
                 str_starts_with(host, "127.") || strcasecmp(host, "localhost") == 0 || str_eq(host, "[::1]");
-        if (curl_url_get(parts, CURLUPART_URL, &shown, 0) == CURLUE_OK)
+        if (curl.url_get(parts, CURLUPART_URL, &shown, 0) == CURLUE_OK)
             copy = xstrdup(shown);
     }
-    curl_free(host);
-    curl_free(shown);
-    curl_url_cleanup(parts);
+    curl.free(host);
+    curl.free(shown);
+    curl.url_cleanup(parts);
     return copy ? copy : xstrndup(url, strcspn(url, "?#@"));
 }
 
@@ -392,11 +429,11 @@ static int set_headers(struct http_request *request, const char *const *headers,
         if (strpbrk(*headers, "\r\n") != NULL)
             return error_set(err, ERROR_CONFIG, "header \"%.*s\" has a line break in its value",
                              (int)strcspn(*headers, ":"), *headers);
-        request->headers = curl_slist_append(request->headers, *headers);
+        request->headers = curl.slist_append(request->headers, *headers);
     }
     /* Waiting for "100 Continue" costs a round trip, and a second with servers that do not know it. */
-    request->headers = curl_slist_append(request->headers, "Expect:");
-    curl_easy_setopt(request->easy, CURLOPT_HTTPHEADER, request->headers);
+    request->headers = curl.slist_append(request->headers, "Expect:");
+    curl.easy_setopt(request->easy, CURLOPT_HTTPHEADER, request->headers);
     return 0;
 }
 
@@ -407,21 +444,21 @@ static void set_method(struct http_request *request, const struct http_request_o
     for (size_t i = 0; i < o->body_count; i++)
         total += (curl_off_t)o->body[i].len;
     if (o->body_count > 0 || str_eq(o->method, "POST")) {
-        curl_easy_setopt(request->easy, CURLOPT_POST, 1L);
-        curl_easy_setopt(request->easy, CURLOPT_POSTFIELDSIZE_LARGE, total);
+        curl.easy_setopt(request->easy, CURLOPT_POST, 1L);
+        curl.easy_setopt(request->easy, CURLOPT_POSTFIELDSIZE_LARGE, total);
         if (o->body_count == 1 || total == 0)
-            curl_easy_setopt(request->easy, CURLOPT_POSTFIELDS, total ? o->body[0].data : "");
+            curl.easy_setopt(request->easy, CURLOPT_POSTFIELDS, total ? o->body[0].data : "");
     }
     if (!str_eq(o->method, "POST") && !str_eq(o->method, "GET"))
-        curl_easy_setopt(request->easy, CURLOPT_CUSTOMREQUEST, o->method);
+        curl.easy_setopt(request->easy, CURLOPT_CUSTOMREQUEST, o->method);
     request->pieces = xcalloc(o->body_count + 1, sizeof(*request->pieces));
     if (o->body_count > 0)
         memcpy(request->pieces, o->body, o->body_count * sizeof(*request->pieces));
     request->piece_count = o->body_count;
-    curl_easy_setopt(request->easy, CURLOPT_READFUNCTION, give_body);
-    curl_easy_setopt(request->easy, CURLOPT_READDATA, request);
-    curl_easy_setopt(request->easy, CURLOPT_SEEKFUNCTION, seek_body);
-    curl_easy_setopt(request->easy, CURLOPT_SEEKDATA, request);
+    curl.easy_setopt(request->easy, CURLOPT_READFUNCTION, give_body);
+    curl.easy_setopt(request->easy, CURLOPT_READDATA, request);
+    curl.easy_setopt(request->easy, CURLOPT_SEEKFUNCTION, seek_body);
+    curl.easy_setopt(request->easy, CURLOPT_SEEKDATA, request);
 }
 
 static void set_transfer(struct http_request *request, const struct http_request_options *o, bool is_loopback)
@@ -429,35 +466,62 @@ static void set_transfer(struct http_request *request, const struct http_request
     CURL *easy = request->easy;
     uint64_t connect_ms = o->connect_timeout_ms ? o->connect_timeout_ms : DEFAULT_CONNECT_TIMEOUT_MS;
 
-    curl_easy_setopt(easy, CURLOPT_PRIVATE, request);
-    curl_easy_setopt(easy, CURLOPT_URL, o->url);
-    curl_easy_setopt(easy, CURLOPT_PROTOCOLS_STR, "http,https");
-    curl_easy_setopt(easy, CURLOPT_USERAGENT, "cadre/" CADRE_VERSION);
-    curl_easy_setopt(easy, CURLOPT_NOSIGNAL, 1L);
-    curl_easy_setopt(easy, CURLOPT_TCP_NODELAY, 1L);
-    curl_easy_setopt(easy, CURLOPT_TCP_KEEPALIVE, 1L);
-    curl_easy_setopt(easy, CURLOPT_HTTP_VERSION,
+    curl.easy_setopt(easy, CURLOPT_PRIVATE, request);
+    curl.easy_setopt(easy, CURLOPT_URL, o->url);
+    curl.easy_setopt(easy, CURLOPT_PROTOCOLS_STR, "http,https");
+    curl.easy_setopt(easy, CURLOPT_USERAGENT, "cadre/" CADRE_VERSION);
+    curl.easy_setopt(easy, CURLOPT_NOSIGNAL, 1L);
+    curl.easy_setopt(easy, CURLOPT_TCP_NODELAY, 1L);
+    curl.easy_setopt(easy, CURLOPT_TCP_KEEPALIVE, 1L);
+    curl.easy_setopt(easy, CURLOPT_HTTP_VERSION,
                      o->http2 ? (long)CURL_HTTP_VERSION_2TLS : (long)CURL_HTTP_VERSION_1_1);
-    curl_easy_setopt(easy, CURLOPT_CONNECTTIMEOUT_MS, (long)connect_ms);
-    curl_easy_setopt(easy, CURLOPT_TIMEOUT_MS, (long)o->total_timeout_ms);
-    curl_easy_setopt(easy, CURLOPT_SUPPRESS_CONNECT_HEADERS, 1L);
-    curl_easy_setopt(easy, CURLOPT_ERRORBUFFER, request->curl_text);
-    curl_easy_setopt(easy, CURLOPT_HEADERFUNCTION, take_header);
-    curl_easy_setopt(easy, CURLOPT_HEADERDATA, request);
-    curl_easy_setopt(easy, CURLOPT_WRITEFUNCTION, take_body);
-    curl_easy_setopt(easy, CURLOPT_WRITEDATA, request);
+    curl.easy_setopt(easy, CURLOPT_CONNECTTIMEOUT_MS, (long)connect_ms);
+    curl.easy_setopt(easy, CURLOPT_TIMEOUT_MS, (long)o->total_timeout_ms);
+    curl.easy_setopt(easy, CURLOPT_SUPPRESS_CONNECT_HEADERS, 1L);
+    curl.easy_setopt(easy, CURLOPT_ERRORBUFFER, request->curl_text);
+    curl.easy_setopt(easy, CURLOPT_HEADERFUNCTION, take_header);
+    curl.easy_setopt(easy, CURLOPT_HEADERDATA, request);
+    curl.easy_setopt(easy, CURLOPT_WRITEFUNCTION, take_body);
+    curl.easy_setopt(easy, CURLOPT_WRITEDATA, request);
     if (is_loopback)
-        curl_easy_setopt(easy, CURLOPT_PROXY, "");
+        curl.easy_setopt(easy, CURLOPT_PROXY, "");
+}
+
+/* Before the first request. */
+static int open_multi(struct http_client *client, struct error *err)
+{
+    static bool is_initialised; /* libcurl's own global state, once a process */
+
+    if (client->multi != NULL)
+        return 0;
+    if (late_library_load(&library, err) < 0)
+        return -1;
+    if (!is_initialised) {
+        curl.global_init(CURL_GLOBAL_DEFAULT);
+        is_initialised = true;
+    }
+    client->multi = curl.multi_init();
+    if (client->multi == NULL)
+        return error_set(err, ERROR_INTERNAL, "libcurl gives no multi handle");
+    curl.multi_setopt(client->multi, CURLMOPT_SOCKETFUNCTION, on_curl_socket);
+    curl.multi_setopt(client->multi, CURLMOPT_SOCKETDATA, client);
+    curl.multi_setopt(client->multi, CURLMOPT_TIMERFUNCTION, on_curl_timer);
+    curl.multi_setopt(client->multi, CURLMOPT_TIMERDATA, client);
+    curl.multi_setopt(client->multi, CURLMOPT_MAXCONNECTS, CONNECTIONS_KEPT);
+    return 0;
 }
 
 struct http_request *http_request_start(struct http_client *client,
                                         const struct http_request_options *options, struct error *err)
 {
-    struct http_request *request = xcalloc(1, sizeof(*request));
+    struct http_request *request;
     bool is_loopback;
 
+    if (open_multi(client, err) < 0)
+        return NULL;
+    request = xcalloc(1, sizeof(*request));
     request->client = client;
-    request->easy = curl_easy_init();
+    request->easy = curl.easy_init();
     if (request->easy == NULL) {
         free(request);
         error_set(err, ERROR_INTERNAL, "libcurl gives no handle");
@@ -485,7 +549,7 @@ struct http_request *http_request_start(struct http_client *client,
         client->needs_settling = true;
     } else {
         request->is_added = true;
-        curl_multi_add_handle(client->multi, request->easy);
+        curl.multi_add_handle(client->multi, request->easy);
     }
     return request;
 }
@@ -525,20 +589,9 @@ void http_request_cancel(struct http_request *request)
 
 struct http_client *http_client_create(struct loop *loop)
 {
-    static bool is_initialised; /* libcurl's own global state, once a process */
     struct http_client *client = xcalloc(1, sizeof(*client));
 
-    if (!is_initialised) {
-        curl_global_init(CURL_GLOBAL_DEFAULT);
-        is_initialised = true;
-    }
     client->loop = loop;
-    client->multi = curl_multi_init();
-    curl_multi_setopt(client->multi, CURLMOPT_SOCKETFUNCTION, on_curl_socket);
-    curl_multi_setopt(client->multi, CURLMOPT_SOCKETDATA, client);
-    curl_multi_setopt(client->multi, CURLMOPT_TIMERFUNCTION, on_curl_timer);
-    curl_multi_setopt(client->multi, CURLMOPT_TIMERDATA, client);
-    curl_multi_setopt(client->multi, CURLMOPT_MAXCONNECTS, CONNECTIONS_KEPT);
     return client;
 }
 
@@ -564,7 +617,8 @@ void http_client_destroy(struct http_client *client)
         }
         free_request(request);
     }
-    curl_multi_cleanup(client->multi);
+    if (client->multi != NULL)
+        curl.multi_cleanup(client->multi);
     timer_cancel(client->timer);
     vec_finish(&client->requests);
     free(client);

@@ -11,6 +11,7 @@
 #include "base/alloc.h"
 #include "base/buf.h"
 #include "base/vec.h"
+#include "io/late_library.h"
 #include "io/loop.h"
 
 #include <arpa/inet.h>
@@ -26,6 +27,34 @@
 #define DEFAULT_BODY_BYTES ((size_t)64 << 20)
 #define STREAM_BLOCK_BYTES ((size_t)32 * 1024)
 #define CONNECTION_LIMIT   4096U
+
+/* libmicrohttpd is loaded with the first server (io/late_library.h); each entry has the type that microhttpd.h declares. */
+#define MHD_FUNCTIONS(X)                                                                                     \
+    X(add_response_header)                                                                                   \
+    X(create_response_from_buffer)                                                                           \
+    X(create_response_from_callback)                                                                         \
+    X(destroy_response)                                                                                      \
+    X(get_daemon_info)                                                                                       \
+    X(get_timeout)                                                                                           \
+    X(lookup_connection_value)                                                                               \
+    X(queue_response)                                                                                        \
+    X(resume_connection)                                                                                     \
+    X(run)                                                                                                   \
+    X(start_daemon)                                                                                          \
+    X(stop_daemon)                                                                                           \
+    X(suspend_connection)
+#define MHD_POINTER(name) __typeof__(MHD_##name) *name;
+#define MHD_NAME(name)    "MHD_" #name,
+static struct {
+    MHD_FUNCTIONS(MHD_POINTER)
+} mhd;
+static const char *const mhd_names[] = {MHD_FUNCTIONS(MHD_NAME)};
+static struct late_library library = {.file = "libmicrohttpd.so.12",
+                                      .package = "libmicrohttpd12",
+                                      .purpose = "a server of HTTP",
+                                      .names = mhd_names,
+                                      .count = sizeof(mhd_names) / sizeof(mhd_names[0]),
+                                      .table = &mhd};
 
 struct http_server {
     struct loop *loop;
@@ -74,7 +103,7 @@ static void arm_timer(struct http_server *server);
 
 static void run_now(struct http_server *server)
 {
-    MHD_run(server->daemon);
+    mhd.run(server->daemon);
     arm_timer(server);
 }
 
@@ -98,7 +127,7 @@ static void arm_timer(struct http_server *server)
 
     timer_cancel(server->timer);
     server->timer = NULL;
-    if (MHD_get_timeout(server->daemon, &delay_ms) == MHD_YES)
+    if (mhd.get_timeout(server->daemon, &delay_ms) == MHD_YES)
         server->timer = timer_start(server->loop, delay_ms, on_timer, server);
 }
 
@@ -116,7 +145,7 @@ static void wake(struct http_exchange *exchange)
     if (!exchange->is_suspended)
         return;
     exchange->is_suspended = false;
-    MHD_resume_connection(exchange->connection);
+    mhd.resume_connection(exchange->connection);
     run_soon(exchange->server);
 }
 
@@ -138,7 +167,7 @@ static void free_exchange(struct http_exchange *exchange)
         free(exchange->headers.items[i]);
     vec_finish(&exchange->headers);
     if (exchange->whole != NULL)
-        MHD_destroy_response(exchange->whole);
+        mhd.destroy_response(exchange->whole);
     buf_free(&exchange->body);
     buf_free(&exchange->stream);
     free(exchange->method);
@@ -181,14 +210,14 @@ static ssize_t give_stream(void *user, uint64_t position, char *to, size_t room)
     if (exchange->is_ended)
         return MHD_CONTENT_READER_END_OF_STREAM;
     exchange->is_suspended = true;
-    MHD_suspend_connection(exchange->connection);
+    mhd.suspend_connection(exchange->connection);
     return 0;
 }
 
 static void add_headers(const struct http_exchange *exchange, struct MHD_Response *response)
 {
     for (size_t i = 0; i + 1 < exchange->headers.len; i += 2)
-        MHD_add_response_header(response, exchange->headers.items[i], exchange->headers.items[i + 1]);
+        mhd.add_response_header(response, exchange->headers.items[i], exchange->headers.items[i + 1]);
 }
 
 static enum MHD_Result queue_answer(struct http_exchange *exchange)
@@ -198,10 +227,10 @@ static enum MHD_Result queue_answer(struct http_exchange *exchange)
 
     exchange->state = ANSWER_QUEUED;
     if (exchange->is_streamed) {
-        response = MHD_create_response_from_callback(MHD_SIZE_UNKNOWN, STREAM_BLOCK_BYTES, give_stream,
+        response = mhd.create_response_from_callback(MHD_SIZE_UNKNOWN, STREAM_BLOCK_BYTES, give_stream,
                                                      exchange, NULL);
         if (exchange->is_aborted && exchange->stream.len == 0) {
-            MHD_destroy_response(response);
+            mhd.destroy_response(response);
             return MHD_NO;
         }
     }
@@ -209,18 +238,18 @@ static enum MHD_Result queue_answer(struct http_exchange *exchange)
     if (response == NULL)
         return MHD_NO; /* aborted before any answer: cuts the connection */
     add_headers(exchange, response);
-    rc = MHD_queue_response(exchange->connection, exchange->status, response);
-    MHD_destroy_response(response);
+    rc = mhd.queue_response(exchange->connection, exchange->status, response);
+    mhd.destroy_response(response);
     return rc;
 }
 
 static enum MHD_Result refuse(struct MHD_Connection *connection, unsigned status, const char *text)
 {
     struct MHD_Response *response =
-        MHD_create_response_from_buffer(strlen(text), (void *)(uintptr_t)text, MHD_RESPMEM_PERSISTENT);
-    enum MHD_Result rc = MHD_queue_response(connection, status, response);
+        mhd.create_response_from_buffer(strlen(text), (void *)(uintptr_t)text, MHD_RESPMEM_PERSISTENT);
+    enum MHD_Result rc = mhd.queue_response(connection, status, response);
 
-    MHD_destroy_response(response);
+    mhd.destroy_response(response);
     return rc;
 }
 
@@ -268,7 +297,7 @@ static enum MHD_Result on_access(void *user, struct MHD_Connection *connection, 
         return queue_answer(exchange);
     if (exchange->state == ANSWER_WAITING) {
         exchange->is_suspended = true;
-        MHD_suspend_connection(connection);
+        mhd.suspend_connection(connection);
     }
     return MHD_YES;
 }
@@ -285,7 +314,7 @@ void http_exchange_reply(struct http_exchange *exchange, unsigned status, const 
     exchange->status = status;
     if (content_type != NULL)
         http_exchange_add_header(exchange, MHD_HTTP_HEADER_CONTENT_TYPE, content_type);
-    exchange->whole = MHD_create_response_from_buffer(
+    exchange->whole = mhd.create_response_from_buffer(
         n, n ? (void *)(uintptr_t)bytes : (void *)(uintptr_t) "", MHD_RESPMEM_MUST_COPY);
     exchange->state = ANSWER_GIVEN;
     exchange->is_ended = true;
@@ -347,12 +376,12 @@ const char *http_exchange_path(const struct http_exchange *exchange)
 
 const char *http_exchange_query(const struct http_exchange *exchange, const char *name)
 {
-    return MHD_lookup_connection_value(exchange->connection, MHD_GET_ARGUMENT_KIND, name);
+    return mhd.lookup_connection_value(exchange->connection, MHD_GET_ARGUMENT_KIND, name);
 }
 
 const char *http_exchange_header(const struct http_exchange *exchange, const char *name)
 {
-    return MHD_lookup_connection_value(exchange->connection, MHD_HEADER_KIND, name);
+    return mhd.lookup_connection_value(exchange->connection, MHD_HEADER_KIND, name);
 }
 
 const char *http_exchange_body(const struct http_exchange *exchange, size_t *n)
@@ -395,10 +424,13 @@ static int listen_on_loopback(uint16_t *port, struct error *err)
 struct http_server *http_server_create(struct loop *loop, const struct http_server_options *options,
                                        struct error *err)
 {
-    struct http_server *server = xcalloc(1, sizeof(*server));
+    struct http_server *server;
     const union MHD_DaemonInfo *info;
     int fd;
 
+    if (late_library_load(&library, err) < 0)
+        return NULL;
+    server = xcalloc(1, sizeof(*server));
     server->loop = loop;
     server->port = options->port;
     server->max_body_bytes = options->max_body_bytes ? options->max_body_bytes : DEFAULT_BODY_BYTES;
@@ -410,7 +442,7 @@ struct http_server *http_server_create(struct loop *loop, const struct http_serv
         return NULL;
     }
     server->daemon =
-        MHD_start_daemon(MHD_USE_EPOLL | MHD_ALLOW_SUSPEND_RESUME, 0, NULL, NULL, on_access, server,
+        mhd.start_daemon(MHD_USE_EPOLL | MHD_ALLOW_SUSPEND_RESUME, 0, NULL, NULL, on_access, server,
                          MHD_OPTION_LISTEN_SOCKET, fd, MHD_OPTION_NOTIFY_COMPLETED, on_completed, NULL,
                          MHD_OPTION_CONNECTION_LIMIT, CONNECTION_LIMIT, MHD_OPTION_END);
     if (server->daemon == NULL) {
@@ -419,7 +451,7 @@ struct http_server *http_server_create(struct loop *loop, const struct http_serv
         free(server);
         return NULL;
     }
-    info = MHD_get_daemon_info(server->daemon, MHD_DAEMON_INFO_EPOLL_FD);
+    info = mhd.get_daemon_info(server->daemon, MHD_DAEMON_INFO_EPOLL_FD);
     server->watch = watch_start(loop, info->epoll_fd, WATCH_READ, on_ready, server);
     return server;
 }
@@ -445,7 +477,7 @@ void http_server_destroy(struct http_server *server)
     }
     timer_cancel(server->timer);
     watch_stop(server->watch);
-    MHD_stop_daemon(server->daemon);
+    mhd.stop_daemon(server->daemon);
     while (server->exchanges.len > 0)
         free_exchange(server->exchanges.items[0]);
     vec_finish(&server->exchanges);

@@ -98,3 +98,19 @@ offline() { doctor 0 --offline -c 'model_providers.mock.base_url="http://127.0.0
 ok offline_asks_nobody offline
 bad_toml() { echo 'model = = 1' >"$CODEX_HOME/config.toml"; doctor 2 && has "$SCRATCH/out" "config.toml:1:9"; }
 ok bad_toml_is_one_clear_failure bad_toml
+
+# A file that is no library stands in the way of each.
+missing_libraries() {
+    mkdir -p "$SCRATCH/broken"
+    echo "no library" | tee "$SCRATCH/broken/libcurl.so.4" >"$SCRATCH/broken/libmicrohttpd.so.12"
+    local -x LD_LIBRARY_PATH="$SCRATCH/broken"
+    "$CADRE" --version && "$CADRE" ci plan && "$CADRE" config get model || return 1
+    doctor 4 && has "$SCRATCH/out" "a request by HTTP needs the library libcurl.so.4: " &&
+        has "$SCRATCH/out" "install it (on Debian: apt install libcurl4)" || return 1
+    "$CADRE" exec hello 2>"$SCRATCH/err" </dev/null && return 1
+    has "$SCRATCH/err" "install it (on Debian: apt install libcurl4)" || return 1
+    "$CADRE" mock --script "$SCRATCH/script.json" 2>"$SCRATCH/err" && return 1
+    has "$SCRATCH/err" "install it (on Debian: apt install libmicrohttpd12)"
+}
+cp "$SCRATCH/good.toml" "$CODEX_HOME/config.toml"
+ok what_makes_no_request_needs_no_libcurl_and_what_does_says_so missing_libraries
