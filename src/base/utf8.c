@@ -115,16 +115,22 @@ void utf8_append_printable(struct buf *b, const char *p, size_t n, bool keep_lin
 {
     for (size_t i = 0; i < n;) {
         uint32_t cp = 0;
-        size_t len = utf8_decode(p + i, n - i, &cp);
+        size_t start = i, len;
+
+        while (i < n && ((p[i] >= 0x20 && p[i] < 0x7f) || (keep_lines && (p[i] == '\n' || p[i] == '\t'))))
+            i++;
+        if (i > start) {
+            buf_append(b, p + start, i - start);
+            continue;
+        }
+        len = utf8_decode(p + i, n - i, &cp);
 
         if (len == 0) {
             utf8_encode(b, REPLACEMENT);
             i++;
             continue;
         }
-        if ((cp == '\n' || cp == '\t') && keep_lines)
-            buf_putc(b, (char)cp);
-        else if (cp < 0x20)
+        if (cp < 0x20)
             utf8_encode(b, 0x2400 + cp); /* the control pictures */
         else if (cp == 0x7f)
             utf8_encode(b, 0x2421);

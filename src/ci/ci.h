@@ -104,9 +104,13 @@ struct ci_variable {
 const struct ci_variable *ci_fixed_environment(void);
 
 /* For people to copy: the job's variables as "export NAME=value" lines, and the step's commands with what is known
- * before the run filled in (nothing for a step that is no command). Expressions over what only the run knows stay. */
-void ci_plan_exports(const struct ci_plan *plan, size_t job, struct buf *out);
-void ci_plan_script(const struct ci_plan *plan, size_t job, size_t step, struct buf *out);
+ * before the run filled in (nothing for a step that is no command). Expressions over what only the run knows stay.
+ * Cheapest when asked job by job. PLAN must outlive it. */
+struct ci_commands;
+struct ci_commands *ci_commands_create(const struct ci_plan *plan);
+void ci_commands_destroy(struct ci_commands *commands);
+void ci_commands_exports(struct ci_commands *commands, size_t job, struct buf *out);
+void ci_commands_script(struct ci_commands *commands, size_t job, size_t step, struct buf *out);
 
 /* Number of steps of all jobs that run, are satisfied and are skipped (steps of skipped jobs are skipped). */
 struct ci_share {

@@ -94,6 +94,12 @@ static int evaluate_index(struct evaluation *ev, const struct node *node, struct
         expr_value_finish(&base);
         return 0;
     }
+    if (node->args[1]->kind == NODE_LITERAL && node->args[1]->literal.kind == EXPR_STRING && !base.is_filtered &&
+        json_is_object(base.json)) { /* nearly all of them: "matrix.name" */
+        *out = expr_from_json(expr_member(base.json, node->args[1]->literal.string));
+        expr_value_finish(&base);
+        return 0;
+    }
     if (evaluate(ev, node->args[1], &key, err) < 0) {
         expr_value_finish(&base);
         return -1;

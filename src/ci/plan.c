@@ -17,6 +17,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
+#include <sys/utsname.h>
 
 #define MAX_WORKFLOWS 500
 
@@ -224,8 +225,10 @@ struct ci_plan *ci_plan_create(const struct ci_options *options, struct error *e
     struct str_list files = {0};
     struct workflow *detected;
     int64_t start_us = clock_monotonic_us();
+    struct utsname host;
     int rc = 0;
 
+    plan->is_arm = uname(&host) == 0 && strcmp(host.machine, "aarch64") == 0;
     plan->root = xstrdup(options->definition_dir);
     plan->job_filter = xstrdup(options->job);
     take_user_actions(plan, options);

@@ -3,6 +3,7 @@
 
 #include "base/alloc.h"
 #include "base/buf.h"
+#include "base/map.h"
 #include "ci/gitlab.h"
 #include "ci/template.h"
 
@@ -43,25 +44,66 @@ static void append_quoted(struct buf *b, const char *text)
         return;
     }
     buf_putc(b, '\'');
-    for (; *text != '\0'; text++)
-        buf_puts(b, *text == '\'' ? "'\\''" : (char[]){*text, '\0'});
+    for (;;) {
+        size_t n = strcspn(text, "'");
+
+        buf_append(b, text, n);
+        if (text[n] == '\0')
+            break;
+        buf_puts(b, "'\\''");
+        text += n + 1;
+    }
     buf_putc(b, '\'');
 }
 
 static void append_export(struct buf *b, const char *name, const char *value)
 {
-    buf_printf(b, "export %s=", name);
+    buf_puts(b, "export ");
+    buf_puts(b, name);
+    buf_putc(b, '=');
     append_quoted(b, value);
     buf_putc(b, '\n');
 }
 
+struct ci_commands {
+    const struct ci_plan *plan;
+    struct template_cache *expressions;
+    const struct plan_job *job; /* that what follows is of */
+    struct scope_state state;
+    json_t *contexts;  /* what is known before the run */
+    json_t *env;       /* its `env`: that of the workflow and of the job */
+    struct buf values; /* the same as exports */
+    const struct workflow_job *named_by;
+    struct map named; /* GITHUB_... and RUNNER_... of the commands of named_by */
+};
+
+struct ci_commands *ci_commands_create(const struct ci_plan *plan)
+{
+    struct ci_commands *c = xcalloc(1, sizeof *c);
+
+    c->plan = plan;
+    c->expressions = template_cache_create();
+    return c;
+}
+
+void ci_commands_destroy(struct ci_commands *c)
+{
+    if (c == NULL)
+        return;
+    template_cache_destroy(c->expressions);
+    json_decref(c->contexts);
+    buf_free(&c->values);
+    map_finish(&c->named);
+    free(c);
+}
+
 /* Adds NODE's values to ENV and, where OUT is given, prints them. */
-static void add_values(const struct yaml_node *node, const struct expr_scope *scope, json_t *env,
-                       struct buf *out)
+static void add_values(struct ci_commands *c, const struct yaml_node *node, const struct expr_scope *scope,
+                       json_t *env, struct buf *out)
 {
     for (size_t i = 0; node != NULL && node->kind == YAML_MAPPING && i + 1 < node->len; i += 2) {
         const char *text = yaml_text(node->items[i + 1]);
-        char *value = text != NULL ? template_expand_known(text, scope) : xstrdup("");
+        char *value = text != NULL ? template_expand_known(text, scope, c->expressions) : xstrdup("");
         json_t *json = json_string(value);
 
         json_object_set_new(env, node->items[i]->text, json != NULL ? json : json_string(""));
@@ -122,52 +164,94 @@ static void gitlab_exports(const struct ci_plan *plan, const struct plan_job *pj
     json_decref(raw);
 }
 
+/* The words GITHUB_... and RUNNER_... of the job's commands. */
+static void find_named(const struct workflow_job *job, struct map *names)
+{
+    static const char *const prefixes[] = {"GITHUB_", "RUNNER_"};
+
+    for (size_t i = 0; i < job->step_count; i++) {
+        const char *run = job->steps[i].satisfied_by == NULL ? job->steps[i].run : NULL;
+
+        for (size_t k = 0; run != NULL && k < sizeof prefixes / sizeof *prefixes; k++) {
+            for (const char *p = strstr(run, prefixes[k]); p != NULL; p = strstr(p, prefixes[k])) {
+                const char *start = p;
+                char *word;
+
+                while (is_word(*p))
+                    p++;
+                if (start > run && is_word(start[-1]))
+                    continue;
+                word = xstrndup(start, (size_t)(p - start));
+                map_set(names, word, NULL);
+                free(word);
+            }
+        }
+    }
+}
+
 /* GITHUB_... that some step reads; a file of its own for those that name one. */
-static void github_exports(const struct plan_job *pj, const json_t *contexts, struct buf *out)
+static void github_exports(struct ci_commands *c, struct buf *out)
 {
     static const char *const files[] = {"GITHUB_ENV", "GITHUB_OUTPUT", "GITHUB_PATH", "GITHUB_STATE",
                                         "GITHUB_STEP_SUMMARY"};
     const char *key;
     json_t *value;
 
+    if (c->named_by != c->job->job) {
+        map_finish(&c->named);
+        c->named_by = c->job->job;
+        find_named(c->named_by, &c->named);
+    }
+    if (c->named.len == 0)
+        return;
     for (size_t i = 0; i < sizeof files / sizeof *files; i++) {
-        if (mentions(pj, files[i]))
+        if (map_has(&c->named, files[i]))
             buf_printf(out, "export %s=$(mktemp)\n", files[i]);
     }
-    json_object_foreach(json_object_get(contexts, "github"), key, value)
+    json_object_foreach(json_object_get(c->contexts, "github"), key, value)
     {
         char *name = xasprintf("GITHUB_%s", key);
         for (char *p = name; *p != '\0'; p++)
             *p = *p >= 'a' && *p <= 'z' ? (char)(*p - 'a' + 'A') : *p;
-        if (json_is_string(value) && mentions(pj, name))
+        if (json_is_string(value) && map_has(&c->named, name))
             append_export(out, name, json_string_value(value));
         free(name);
     }
-    if (mentions(pj, "RUNNER_TEMP"))
+    if (map_has(&c->named, "RUNNER_TEMP"))
         append_export(out, "RUNNER_TEMP", "/tmp");
-    if (mentions(pj, "RUNNER_OS"))
+    if (map_has(&c->named, "RUNNER_OS"))
         append_export(out, "RUNNER_OS", "Linux");
 }
 
-void ci_plan_exports(const struct ci_plan *plan, size_t index, struct buf *out)
+/* Legs of a matrix and the steps of a job have most in common, so what a job's steps see is worked out once. */
+static struct expr_scope open_job(struct ci_commands *c, const struct plan_job *pj)
 {
-    const struct plan_job *pj = plan->jobs.items[index];
-    struct scope_state state = {0};
     struct expr_scope scope;
-    json_t *contexts;
+
+    if (c->job == pj)
+        return scope_make(c->contexts, &c->state);
+    json_decref(c->contexts);
+    buf_clear(&c->values);
+    c->job = pj;
+    c->contexts = known_contexts(c->plan, pj);
+    c->env = json_object_get(c->contexts, "env");
+    scope = scope_make(c->contexts, &c->state);
+    add_values(c, pj->workflow->env, &scope, c->env, &c->values);
+    add_values(c, pj->job->env, &scope, c->env, &c->values);
+    return scope;
+}
+
+void ci_commands_exports(struct ci_commands *c, size_t index, struct buf *out)
+{
+    const struct plan_job *pj = c->plan->jobs.items[index];
 
     if (pj->workflow->is_gitlab) {
-        gitlab_exports(plan, pj, out);
-        return;
+        gitlab_exports(c->plan, pj, out);
+    } else if (!pj->workflow->is_literal) {
+        (void)open_job(c, pj);
+        github_exports(c, out);
+        buf_append(out, buf_cstr(&c->values), c->values.len);
     }
-    if (pj->workflow->is_literal)
-        return;
-    contexts = known_contexts(plan, pj);
-    scope = scope_make(contexts, &state);
-    github_exports(pj, contexts, out);
-    add_values(pj->workflow->env, &scope, json_object_get(contexts, "env"), out);
-    add_values(pj->job->env, &scope, json_object_get(contexts, "env"), out);
-    json_decref(contexts);
 }
 
 static const char *default_text(const struct plan_job *pj, const char *own, const char *key)
@@ -200,17 +284,15 @@ static void append_script(struct buf *out, const char *shell, const char *script
     buf_putc(out, '\n');
 }
 
-void ci_plan_script(const struct ci_plan *plan, size_t job, size_t index, struct buf *out)
+void ci_commands_script(struct ci_commands *c, size_t job, size_t index, struct buf *out)
 {
-    const struct plan_job *pj = plan->jobs.items[job];
+    const struct plan_job *pj = c->plan->jobs.items[job];
     const struct workflow_step *step = &pj->job->steps[index];
     const char *command = pj->pub.steps[index].command;
-    struct scope_state state = {0};
     struct expr_scope scope;
-    json_t *contexts, *env;
     const char *folder, *shell;
     char *script, *own_shell;
-    bool is_inner;
+    bool has_env = step->env != NULL && step->env->kind == YAML_MAPPING && step->env->len > 0;
 
     if (command == NULL || pj->pub.steps[index].kind != CI_STEP_RUN)
         return;
@@ -218,30 +300,31 @@ void ci_plan_script(const struct ci_plan *plan, size_t job, size_t index, struct
         append_script(out, NULL, command);
         return;
     }
-    contexts = known_contexts(plan, pj);
-    scope = scope_make(contexts, &state);
-    env = json_object_get(contexts, "env");
-    add_values(pj->workflow->env, &scope, env, NULL);
-    add_values(pj->job->env, &scope, env, NULL);
+    scope = open_job(c, pj);
     folder = default_text(pj, step->working_directory, "working-directory");
     shell = default_text(pj, step->shell, "shell");
-    is_inner = folder != NULL || (step->env != NULL && step->env->kind == YAML_MAPPING && step->env->len > 0);
-    if (is_inner)
+    if (folder != NULL || has_env)
         buf_puts(out, "(\n");
     if (folder != NULL) {
-        char *expanded = template_expand_known(folder, &scope);
+        char *expanded = template_expand_known(folder, &scope, c->expressions);
         buf_puts(out, "cd ");
         append_quoted(out, expanded);
         buf_putc(out, '\n');
         free(expanded);
     }
-    add_values(step->env, &scope, env, is_inner ? out : NULL);
-    script = template_expand_known(command, &scope);
-    own_shell = shell != NULL ? template_expand_known(shell, &scope) : NULL;
+    if (has_env) { /* for this step alone */
+        json_t *own = json_copy(c->env);
+        json_incref(c->env);
+        json_object_set_new(c->contexts, "env", own);
+        add_values(c, step->env, &scope, own, out);
+    }
+    script = template_expand_known(command, &scope, c->expressions);
+    own_shell = shell != NULL ? template_expand_known(shell, &scope, c->expressions) : NULL;
     append_script(out, own_shell, script);
-    if (is_inner)
+    if (folder != NULL || has_env)
         buf_puts(out, ")\n");
+    if (has_env)
+        json_object_set_new(c->contexts, "env", c->env);
     free(script);
     free(own_shell);
-    json_decref(contexts);
 }

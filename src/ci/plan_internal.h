@@ -48,6 +48,7 @@ struct ci_plan {
     json_t *contexts;      /* github, vars, secrets, inputs */
     struct action_mapping *user_actions; /* the arena's */
     size_t user_action_count;
+    bool is_arm;           /* this machine */
     const char *container_engine; /* the program, or NULL: none is used */
     int64_t took_us;       /* to make the plan */
     struct map ids;        /* of the jobs */

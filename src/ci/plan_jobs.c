@@ -10,7 +10,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
-#include <sys/utsname.h>
 
 #define MAX_PLAN_JOBS 5000
 #define PLAN_PIECE_BYTES (32 * 1024)
@@ -33,15 +32,13 @@ json_t *plan_job_contexts(const struct ci_plan *plan, const struct workflow *wor
     json_t *contexts = json_copy(plan->contexts);
     json_t *github = json_copy(json_object_get(plan->contexts, "github"));
     json_t *runner = json_object(), *strategy = json_object();
-    struct utsname host;
 
     json_object_set_new(github, "workflow", json_string(workflow->name));
     json_object_set_new(github, "workflow_ref", json_string(workflow->file));
     json_object_set_new(github, "job", json_string(job_key));
     json_object_set_new(contexts, "github", github);
     json_object_set_new(runner, "os", json_string("Linux"));
-    json_object_set_new(runner, "arch",
-                        json_string(uname(&host) == 0 && strcmp(host.machine, "aarch64") == 0 ? "ARM64" : "X64"));
+    json_object_set_new(runner, "arch", json_string(plan->is_arm ? "ARM64" : "X64"));
     json_object_set_new(runner, "name", json_string("cadre"));
     json_object_set_new(runner, "environment", json_string("self-hosted"));
     json_object_set_new(runner, "debug", json_string(""));

@@ -12,7 +12,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
-#include <sys/utsname.h>
 #include <unistd.h>
 
 #define ACTION_FILE_MAX_BYTES (256 * 1024)
@@ -319,11 +318,9 @@ static bool contains_word(const char *text, const char *word)
 }
 
 /* One label of runs-on. NULL when this machine has it. */
-static char *label_obstacle(const char *label)
+static char *label_obstacle(const char *label, bool is_arm)
 {
-    struct utsname host;
     bool wants_arm = contains_word(label, "-arm") || strcasecmp(label, "arm64") == 0;
-    bool is_arm = uname(&host) == 0 && (strcmp(host.machine, "aarch64") == 0);
 
     if (contains_word(label, "windows") || contains_word(label, "macos") || contains_word(label, "freebsd"))
         return xasprintf("needs %s; this machine is Linux", label);
@@ -335,7 +332,7 @@ static char *label_obstacle(const char *label)
     return xasprintf("needs a runner labelled '%s'", label);
 }
 
-static char *runner_obstacle(const struct workflow *workflow, const struct workflow_job *job,
+static char *runner_obstacle(const struct ci_plan *plan, const struct workflow *workflow, const struct workflow_job *job,
                              const struct expr_scope *scope)
 {
     struct error err = {0};
@@ -346,10 +343,10 @@ static char *runner_obstacle(const struct workflow *workflow, const struct workf
     size_t i;
 
     if (json_is_string(labels))
-        obstacle = label_obstacle(json_string_value(labels));
+        obstacle = label_obstacle(json_string_value(labels), plan->is_arm);
     json_array_foreach(labels, i, label) {
         if (obstacle == NULL && json_is_string(label))
-            obstacle = label_obstacle(json_string_value(label));
+            obstacle = label_obstacle(json_string_value(label), plan->is_arm);
     }
     json_decref(runs_on);
     return obstacle;
@@ -403,6 +400,6 @@ char *plan_job_obstacle(const struct ci_plan *plan, const struct workflow *workf
             return xasprintf("a reusable workflow of another repository: %s", job->uses);
         return xstrdup("calls a reusable workflow with a matrix that is only known when other jobs have run");
     }
-    obstacle = runner_obstacle(workflow, job, &scope);
+    obstacle = runner_obstacle(plan, workflow, job, &scope);
     return obstacle != NULL || plan->container_engine != NULL ? obstacle : container_obstacle(workflow, job, &scope);
 }

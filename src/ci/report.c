@@ -39,6 +39,7 @@ void report_plan_json(struct buf *out, const struct ci_plan *plan)
 {
     struct json_writer w = {.out = out};
     struct ci_share all = ci_plan_share(plan);
+    struct ci_commands *commands = ci_commands_create(plan);
 
     jw_object_begin(&w);
     jw_pair_string(&w, "type", "plan");
@@ -62,7 +63,7 @@ void report_plan_json(struct buf *out, const struct ci_plan *plan)
         jw_pair_string(&w, "note", job->note);
         list(&w, "needs", &job->needs);
         if (job->reason == NULL)
-            ci_plan_exports(plan, i, &text);
+            ci_commands_exports(commands, i, &text);
         jw_pair_string(&w, "exports", buf_cstr(&text));
         jw_key(&w, "steps");
         jw_array_begin(&w);
@@ -74,7 +75,7 @@ void report_plan_json(struct buf *out, const struct ci_plan *plan)
             jw_pair_string(&w, "command", step->command);
             buf_clear(&text);
             if (job->reason == NULL)
-                ci_plan_script(plan, i, k, &text);
+                ci_commands_script(commands, i, k, &text);
             jw_pair_string(&w, "script", text.len > 0 ? buf_cstr(&text) : NULL);
             jw_pair_string(&w, "uses", step->uses);
             jw_pair_string(&w, "if", step->condition);
@@ -90,6 +91,7 @@ void report_plan_json(struct buf *out, const struct ci_plan *plan)
     }
     jw_array_end(&w);
     jw_object_end(&w);
+    ci_commands_destroy(commands);
 }
 
 void report_job_json(struct buf *out, const struct ci_job_result *job)

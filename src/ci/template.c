@@ -3,6 +3,7 @@
 
 #include "base/alloc.h"
 #include "base/buf.h"
+#include "base/map.h"
 #include "base/str.h"
 
 #include <ctype.h>
@@ -131,30 +132,80 @@ static bool is_known_early(const struct expr *expr, const char *text)
     return true;
 }
 
-char *template_expand_known(const char *text, const struct expr_scope *scope)
+struct known_expression {
+    struct expr *expr; /* NULL: it does not parse, or not all is known */
+};
+
+struct template_cache {
+    struct map expressions; /* text between the braces -> struct known_expression */
+};
+
+static void free_known(void *value)
+{
+    struct known_expression *known = value;
+
+    expr_destroy(known->expr);
+    free(known);
+}
+
+struct template_cache *template_cache_create(void)
+{
+    struct template_cache *cache = xcalloc(1, sizeof *cache);
+
+    cache->expressions.free_value = free_known;
+    return cache;
+}
+
+void template_cache_destroy(struct template_cache *cache)
+{
+    if (cache == NULL)
+        return;
+    map_finish(&cache->expressions);
+    free(cache);
+}
+
+static const struct expr *known_expression(struct template_cache *cache, const struct span *span,
+                                           const struct expr_scope *scope)
+{
+    char *inner = span_expression(span);
+    struct known_expression *known = map_get(&cache->expressions, inner);
+
+    if (known == NULL) {
+        struct error ignored = {0};
+
+        known = xcalloc(1, sizeof *known);
+        known->expr = expr_parse(inner, scope, &ignored);
+        if (known->expr != NULL && !is_known_early(known->expr, inner)) {
+            expr_destroy(known->expr);
+            known->expr = NULL;
+        }
+        map_set(&cache->expressions, inner, known);
+    }
+    free(inner);
+    return known->expr;
+}
+
+char *template_expand_known(const char *text, const struct expr_scope *scope, struct template_cache *cache)
 {
     struct buf b = BUF_INIT;
     struct span span;
     const char *p = text;
 
     while (next_span(p, &span) > 0) {
-        char *inner = span_expression(&span), *part = NULL;
-        struct error err = {0};
+        const struct expr *expr = known_expression(cache, &span, scope);
+        struct error ignored = {0};
         struct expr_value value;
-        struct expr *expr = expr_parse(inner, scope, &err);
 
-        if (expr != NULL && is_known_early(expr, inner) && expr_evaluate(expr, scope, &value, &err) == 0) {
-            part = expr_to_string(&value);
-            expr_value_finish(&value);
-        }
         buf_append(&b, p, (size_t)(span.start - p));
-        if (part != NULL)
+        if (expr != NULL && expr_evaluate(expr, scope, &value, &ignored) == 0) {
+            char *part = expr_to_string(&value);
+
             buf_puts(&b, part);
-        else
+            free(part);
+            expr_value_finish(&value);
+        } else {
             buf_append(&b, span.start, (size_t)(span.end - span.start));
-        free(part);
-        free(inner);
-        expr_destroy(expr);
+        }
         p = span.end;
     }
     buf_puts(&b, p);

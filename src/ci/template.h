@@ -17,9 +17,15 @@ int template_expand(const char *text, const struct expr_scope *scope, struct exp
 /* The same as text; caller frees. NULL with ERR set on failure. */
 char *template_expand_text(const char *text, const struct expr_scope *scope, struct error *err);
 
-/* The same, but an expression that does not parse, or that needs what is only known while the job runs (steps, needs,
- * job, status functions, hashFiles), stays as it is. Caller frees. */
-char *template_expand_known(const char *text, const struct expr_scope *scope);
+/* Expressions that were parsed once, for texts that are expanded again and again. */
+struct template_cache;
+struct template_cache *template_cache_create(void);
+void template_cache_destroy(struct template_cache *cache);
+
+/* As template_expand_text(), but an expression that does not parse, or that needs what is only known while the job runs
+ * (steps, needs, job, status functions, hashFiles), stays as it is. All scopes used with one CACHE know the same names and
+ * functions. Caller frees. */
+char *template_expand_known(const char *text, const struct expr_scope *scope, struct template_cache *cache);
 
 /* The tree with every scalar (and key) expanded, as JSON. FILE names it in errors. New reference. */
 json_t *template_expand_node(const struct yaml_node *node, const struct expr_scope *scope, const char *file,

@@ -85,12 +85,12 @@ static void print_block(const struct buf *text)
     buf_free(&b);
 }
 
-static void print_step(const struct ci_plan *plan, size_t job, size_t index)
+static void print_step(const struct ci_plan *plan, struct ci_commands *commands, size_t job, size_t index)
 {
     const struct ci_plan_step *step = &ci_plan_job(plan, job)->steps[index];
     struct buf b = BUF_INIT;
 
-    ci_plan_script(plan, job, index, &b);
+    ci_commands_script(commands, job, index, &b);
     if (b.len > 0) {
         /* A step without a name is called by its command. */
         if (step->is_dependency || strncmp(step->command, step->name, strlen(step->name)) != 0)
@@ -115,6 +115,7 @@ static void print_plan_text(const struct ci_plan *plan)
 {
     struct ci_share share = ci_plan_share(plan);
     size_t mirrored = share.run + share.satisfied, all = mirrored + share.skipped;
+    struct ci_commands *commands = ci_commands_create(plan);
 
     if (ci_plan_job_count(plan) > 0) {
         fputs("export", stdout);
@@ -129,11 +130,11 @@ static void print_plan_text(const struct ci_plan *plan)
         fputs("# == ", stdout);
         print_job_head(job);
         if (job->reason == NULL)
-            ci_plan_exports(plan, i, &b);
+            ci_commands_exports(commands, i, &b);
         print_block(&b);
         buf_free(&b);
         for (size_t k = 0; job->reason == NULL && k < job->step_count; k++)
-            print_step(plan, i, k);
+            print_step(plan, commands, i, k);
         putchar('\n');
     }
     if (all > 0)
@@ -141,6 +142,7 @@ static void print_plan_text(const struct ci_plan *plan)
                all, 100 * mirrored / all);
     else
         printf("# nothing to run: no workflow runs for this event, no [ci] commands, no build file known\n");
+    ci_commands_destroy(commands);
 }
 
 static int show_plan(const struct ci_cli *cli, const struct ci_plan *plan, bool is_list)

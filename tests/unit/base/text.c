@@ -159,6 +159,13 @@ static void terminal_escapes_become_visible(void **state)
     utf8_append_printable(&b, "a\x1b[2J\xe2\x80\xae", 8, true);
     assert_null(strchr(b.data, 0x1b));
     assert_non_null(strstr(b.data, "<U+202E>"));
+    buf_clear(&b);
+    utf8_append_printable(&b, "a\tb\nc\x7f\xff\xc3\xa4 \xc2\x85", 12, true);
+    assert_string_equal(b.data, "a\tb\nc\xe2\x90\xa1\xef\xbf\xbd\xc3\xa4 \xef\xbf\xbd");
+    buf_clear(&b);
+    utf8_append_printable(&b, "a\tb\n", 4, false);
+    assert_string_equal(b.data, "a\xe2\x90\x89"
+                                "b\xe2\x90\x8a");
     buf_free(&b);
 }
 

@@ -53,19 +53,23 @@ static struct ci_plan *plan_of(const char *name, const char *text)
 
 static void expect_exports(const struct ci_plan *plan, size_t job, const char *expected)
 {
+    struct ci_commands *commands = ci_commands_create(plan);
     struct buf b = BUF_INIT;
 
-    ci_plan_exports(plan, job, &b);
+    ci_commands_exports(commands, job, &b);
     assert_string_equal(buf_cstr(&b), expected);
+    ci_commands_destroy(commands);
     buf_free(&b);
 }
 
 static void expect_script(const struct ci_plan *plan, size_t job, size_t step, const char *expected)
 {
+    struct ci_commands *commands = ci_commands_create(plan);
     struct buf b = BUF_INIT;
 
-    ci_plan_script(plan, job, step, &b);
+    ci_commands_script(commands, job, step, &b);
     assert_string_equal(buf_cstr(&b), expected);
+    ci_commands_destroy(commands);
     buf_free(&b);
 }
 
@@ -92,6 +96,38 @@ static void what_is_known_is_filled_in(void **state)
     expect_script(plan, 0, 2, "(\ncd 'sub dir'\nexport Q='it'\\''s 7'\nmake\n)\n");
     expect_script(plan, 0, 3, "python3 /dev/stdin <<'END_OF_STEP'\nprint(1)\nEND_OF_STEP\n");
     expect_script(plan, 0, 4, "");
+    ci_plan_destroy(plan);
+}
+
+/* One writer for all jobs: what it keeps is neither a step's own nor another leg's. */
+static void what_is_kept_is_what_the_job_has_in_common(void **state)
+{
+    struct ci_plan *plan =
+        plan_of(".github/workflows/ci.yml",
+                "on: push\nenv: {WHO: all}\njobs:\n  j:\n    runs-on: ubuntu-latest\n"
+                "    strategy: {matrix: {n: [1, 2]}}\n    env: {N: '${{ matrix.n }}'}\n    steps:\n"
+                "      - {run: 'a ${{ env.WHO }} ${{ matrix.n }} $GITHUB_JOB', env: {WHO: step}}\n"
+                "      - {run: 'b ${{ env.WHO }} ${{ env.N }}'}\n"
+                "  k:\n    runs-on: ubuntu-latest\n    steps: [{run: 'c ${{ env.WHO }} ${{ env.N }}.'}]\n");
+    struct ci_commands *commands = ci_commands_create(plan);
+    struct buf b = BUF_INIT;
+
+    (void)state;
+    for (int round = 0; round < 2; round++) { /* also when it goes back to an earlier job */
+        for (size_t job = 0; job < 3; job++) {
+            ci_commands_exports(commands, job, &b);
+            for (size_t step = 0; step < ci_plan_job(plan, job)->step_count; step++)
+                ci_commands_script(commands, job, step, &b);
+        }
+        assert_string_equal(buf_cstr(&b), "export GITHUB_JOB=j\nexport WHO=all\nexport N=1\n"
+                                          "(\nexport WHO=step\na step 1 $GITHUB_JOB\n)\nb all 1\n"
+                                          "export GITHUB_JOB=j\nexport WHO=all\nexport N=2\n"
+                                          "(\nexport WHO=step\na step 2 $GITHUB_JOB\n)\nb all 2\n"
+                                          "export WHO=all\nc all .\n");
+        buf_clear(&b);
+    }
+    buf_free(&b);
+    ci_commands_destroy(commands);
     ci_plan_destroy(plan);
 }
 
@@ -157,6 +193,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(what_is_known_is_filled_in, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(what_is_kept_is_what_the_job_has_in_common, set_up, tear_down),
         cmocka_unit_test_setup_teardown(gitlab_exports_its_own_and_what_is_read, set_up, tear_down),
         cmocka_unit_test(steps_that_reach_others_are_known),
         cmocka_unit_test(the_fixed_variables_are_set_once_each),
