@@ -252,6 +252,7 @@ static void point_to_replay(struct provider_config *pc, const char *url)
     pc->http_headers = NULL;
     pc->http_header_count = 0;
     pc->requires_openai_auth = false;
+    pc->is_builtin = false; /* else OPENAI_BASE_URL would lead elsewhere */
 }
 
 /* The provider of a role (its file may name another than the configuration), made once. */

@@ -258,7 +258,9 @@ static int run(struct cli_context *ctx, const struct cli_args *args)
     struct config_options options = {.profile = ctx->profile,
                                      .overrides = &ctx->overrides,
                                      .model = ctx->model,
-                                     .strict = ctx->strict_config};
+                                     .strict = ctx->strict_config,
+                                     .oss = ctx->oss,
+                                     .local_provider = ctx->local_provider};
     struct doctor d = {0};
     struct error err = {0};
     struct config *config = config_load(&options, &err);

@@ -33,6 +33,8 @@ struct cli_context {
     struct str_list overrides; /* -c key=value, in order */
     const char *profile;
     const char *model;
+    bool oss;
+    const char *local_provider;
     bool strict_config;
     bool quiet;
     bool color; /* colours and cursor movement are allowed on standard output/error as a terminal */

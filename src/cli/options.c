@@ -19,6 +19,8 @@ enum global_option {
     GLOBAL_CONFIG,
     GLOBAL_PROFILE,
     GLOBAL_MODEL,
+    GLOBAL_OSS,
+    GLOBAL_LOCAL_PROVIDER,
     GLOBAL_STRICT,
     GLOBAL_QUIET,
     GLOBAL_VERBOSE,
@@ -32,6 +34,8 @@ const struct option_spec global_options[] = {
     [GLOBAL_CONFIG] = {"config", 'c', "KEY=VALUE", "set a configuration key (TOML value, dotted path)", true},
     [GLOBAL_PROFILE] = {"profile", 'p', "NAME", "use the profile $CODEX_HOME/NAME.config.toml", false},
     [GLOBAL_MODEL] = {"model", 'm', "MODEL", "model for the main thread", false},
+    [GLOBAL_OSS] = {"oss", 0, NULL, "use a model on this machine, for every role", false},
+    [GLOBAL_LOCAL_PROVIDER] = {"local-provider", 0, "NAME", "with --oss: ollama or lmstudio", false},
     [GLOBAL_STRICT] = {"strict-config", 0, NULL, "an unknown configuration key is an error", false},
     [GLOBAL_QUIET] = {"quiet", 'q', NULL, "errors only on standard error", false},
     [GLOBAL_VERBOSE] = {"verbose", 'v', NULL, "say more (twice: debug)", true},
@@ -81,6 +85,12 @@ static int apply_global(struct cli_context *ctx, const struct option_spec *spec,
         break;
     case GLOBAL_MODEL:
         ctx->model = value;
+        break;
+    case GLOBAL_OSS:
+        ctx->oss = true;
+        break;
+    case GLOBAL_LOCAL_PROVIDER:
+        ctx->local_provider = value;
         break;
     case GLOBAL_STRICT:
         ctx->strict_config = true;

@@ -33,6 +33,8 @@ struct config *cli_load_config(const struct cli_context *ctx, struct error *err)
         .overrides = &ctx->overrides,
         .model = ctx->model,
         .strict = ctx->strict_config,
+        .oss = ctx->oss,
+        .local_provider = ctx->local_provider,
     };
     struct config *config = config_load(&options, err);
     struct str_list lines = {0};

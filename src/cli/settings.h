@@ -7,7 +7,7 @@
 struct cli_context;
 struct config;
 
-/* Loads all layers with -c, -p, -m and --strict-config; prints warnings. NULL with ERR set. */
+/* Loads all layers with -c, -p, -m, --oss and --strict-config; prints warnings. NULL with ERR set. */
 struct config *cli_load_config(const struct cli_context *ctx, struct error *err);
 
 #endif

@@ -371,6 +371,11 @@ bool config_is_strict(const struct config *c)
     return c->is_strict;
 }
 
+bool config_is_oss(const struct config *c)
+{
+    return c->is_oss;
+}
+
 const struct str_list *config_folders(const struct config *c)
 {
     return &c->folders;

@@ -26,6 +26,8 @@ struct config_options {
     const struct str_list *overrides; /* -c key=value, in order; NULL for none */
     const char *model;                /* -m, or NULL */
     bool strict;                      /* --strict-config: an unknown key is an error */
+    bool oss;                         /* --oss: a model on this machine, whatever the files say */
+    const char *local_provider;       /* --local-provider; NULL: the key `oss_provider` */
 };
 
 enum config_note_kind {
@@ -97,6 +99,8 @@ const char *config_codex_home(const struct config *c);
 const char *config_project_root(const struct config *c);
 bool config_is_project_trusted(const struct config *c);
 bool config_is_strict(const struct config *c);
+/* Was it loaded with --oss? Then no role may name another model or provider. */
+bool config_is_oss(const struct config *c);
 
 /* Folders that hold agents/ and skills/, weakest first: $CODEX_HOME, then .codex of each trusted level. */
 const struct str_list *config_folders(const struct config *c);

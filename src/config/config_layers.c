@@ -5,6 +5,7 @@
 #include "base/buf.h"
 #include "base/file.h"
 #include "base/path.h"
+#include "config/provider_config.h"
 #include "config/schema.h"
 #include "config/trust.h"
 
@@ -257,6 +258,36 @@ static int load_profile(struct config *c, const char *profile, const struct toml
     return rc;
 }
 
+/* --oss, the last word on the command line: LINE gets the local provider, and its usual model unless the command
+ * line names one or the user's files (merged with LINE in USER) name one for that very provider. A project has no say. */
+static int choose_local(struct config *c, const struct config_options *options, const struct toml_value *user,
+                        struct toml_value *line, struct error *err)
+{
+    const char *id = options->local_provider != NULL ? options->local_provider : toml_string(user, "oss_provider", NULL);
+    const char *model = id == NULL ? NULL : provider_config_local_model(id);
+
+    if (!options->oss) {
+        if (options->local_provider == NULL)
+            return 0;
+        error_set(err, ERROR_USAGE, "--local-provider belongs to --oss");
+        return error_hint(err, "cadre exec --oss --local-provider %s PROMPT", options->local_provider);
+    }
+    if (id == NULL) {
+        error_set(err, ERROR_USAGE, "--oss: no local provider is chosen");
+        return error_hint(err, "add --local-provider ollama or --local-provider lmstudio, or set oss_provider in "
+                               "%s/config.toml",
+                          c->codex_home);
+    }
+    if (model == NULL)
+        return error_set(err, ERROR_USAGE, "%s \"%s\": expected ollama or lmstudio",
+                         options->local_provider != NULL ? "--local-provider" : "oss_provider", id);
+    c->is_oss = true;
+    if (toml_get(line, "model") == NULL && !str_eq(toml_string(user, "model_provider", NULL), id))
+        toml_set(line, "model", toml_new_string(model));
+    toml_set(line, "model_provider", toml_new_string(id));
+    return 0;
+}
+
 int config_layers_load(struct config *c, const struct config_options *options, struct error *err)
 {
     struct toml_value *line = NULL, *user = toml_new(TOML_TABLE);
@@ -284,7 +315,7 @@ int config_layers_load(struct config *c, const struct config_options *options, s
     config_merge(user, line);
     c->project_root = find_project_root(c, user);
     c->is_trusted = trust_is_trusted(user, c->cwd, c->project_root);
-    if (load_project(c, err) < 0)
+    if (load_project(c, err) < 0 || choose_local(c, options, user, line, err) < 0)
         goto out;
     config_layer_add(c, "command line", NULL, line);
     line = NULL;

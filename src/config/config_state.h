@@ -18,6 +18,7 @@ struct config {
     char *project_root;
     bool is_trusted;
     bool is_strict;
+    bool is_oss;
     struct config_layer *layers;
     size_t layer_count;
     struct toml_value *merged;

@@ -10,14 +10,23 @@
 static const struct {
     const char *id, *name, *base_url, *env_key;
     enum provider_wire wire;
+    const char *local_model; /* as Codex asks them with --oss; NULL: not on this machine */
 } builtin[] = {
-    {"openai", "OpenAI", "https://api.openai.com/v1", "OPENAI_API_KEY", PROVIDER_WIRE_RESPONSES},
-    {"anthropic", "Anthropic", "https://api.anthropic.com/v1", "ANTHROPIC_API_KEY", PROVIDER_WIRE_MESSAGES},
-    {"ollama", "Ollama", "http://localhost:11434/v1", NULL, PROVIDER_WIRE_RESPONSES},
-    {"lmstudio", "LM Studio", "http://localhost:1234/v1", NULL, PROVIDER_WIRE_RESPONSES},
+    {"openai", "OpenAI", "https://api.openai.com/v1", "OPENAI_API_KEY", PROVIDER_WIRE_RESPONSES, NULL},
+    {"anthropic", "Anthropic", "https://api.anthropic.com/v1", "ANTHROPIC_API_KEY", PROVIDER_WIRE_MESSAGES, NULL},
+    {"ollama", "Ollama", "http://localhost:11434/v1", NULL, PROVIDER_WIRE_RESPONSES, "gpt-oss:20b"},
+    {"lmstudio", "LM Studio", "http://localhost:1234/v1", NULL, PROVIDER_WIRE_RESPONSES, "openai/gpt-oss-20b"},
 };
 
 #define BUILTIN_COUNT (sizeof builtin / sizeof builtin[0])
+
+const char *provider_config_local_model(const char *id)
+{
+    for (size_t i = 0; i < BUILTIN_COUNT; i++)
+        if (strcmp(builtin[i].id, id) == 0)
+            return builtin[i].local_model;
+    return NULL;
+}
 
 size_t name_values_take(struct name_value **out, const struct toml_value *table)
 {

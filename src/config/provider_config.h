@@ -1,4 +1,4 @@
-/* config/provider_config.h: [model_providers.<id>] as a plain struct, with the built-in providers. */
+/* config/provider_config.h: [model_providers.<id>] as a plain struct, with the built-in providers: the one table of them. */
 #ifndef CADRE_CONFIG_PROVIDER_CONFIG_H
 #define CADRE_CONFIG_PROVIDER_CONFIG_H
 
@@ -52,6 +52,10 @@ void provider_config_destroy(struct provider_config *p);
 /* The strings of a TOML table as a list (returns its length; free with name_values_free). */
 size_t name_values_take(struct name_value **out, const struct toml_value *table);
 void name_values_free(struct name_value *list, size_t n);
+
+/* The model that a built-in provider on this machine (`--oss`: ollama, lmstudio) is asked for when nobody names
+ * one; NULL for every other ID. */
+const char *provider_config_local_model(const char *id);
 
 /* The ids of all providers, built-in ones first. */
 void provider_config_list(const struct config *c, struct str_list *ids);

@@ -218,6 +218,11 @@ struct role *role_load(const struct config *c, const struct role_declaration *d,
     if (role->nickname_candidates.len == 0 && take_nicknames(role, d->nicknames, "[agents]", err) < 0)
         goto fail;
     take_cadre_settings(role, c);
+    if (c->is_oss) { /* a model by another vendor is not on this machine */
+        FREE_NULL(role->model);
+        if (role->settings != NULL)
+            (void)toml_remove(role->settings, "model_provider");
+    }
     if (role->description == NULL)
         role->description = xstrdup("");
     return role;

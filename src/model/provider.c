@@ -99,10 +99,12 @@ static void set_base_url(struct provider *p, const char *url)
     p->shown_url = hide_user(p->base_url);
 }
 
-/* The variables that the vendors' own clients honour. Anthropic's is written without the version. */
+/* The variables that the vendors' own clients honour. Anthropic's is written without the version; those of the local
+ * providers are Codex's. */
 static void apply_environment_url(struct provider *p)
 {
-    const char *url;
+    const char *url, *port;
+    int64_t number;
 
     if (strcmp(p->id, "openai") == 0 && (url = getenv("OPENAI_BASE_URL")) != NULL && *url != '\0')
         set_base_url(p, url);
@@ -114,6 +116,18 @@ static void apply_environment_url(struct provider *p)
             set_base_url(p, with_version);
             free(with_version);
         }
+    }
+    if (provider_config_local_model(p->id) == NULL)
+        return;
+    url = getenv("CODEX_OSS_BASE_URL");
+    port = getenv("CODEX_OSS_PORT");
+    if (url != NULL && *url != '\0') {
+        set_base_url(p, url);
+    } else if (port != NULL && str_to_int64(port, 1, 65535, &number)) {
+        char *local = xasprintf("http://localhost:%d/v1", (int)number);
+
+        set_base_url(p, local);
+        free(local);
     }
 }
 
@@ -204,30 +218,6 @@ struct provider *provider_create_simple(struct loop *loop, const char *id, const
     p->env_key = xstrdup(env_key);
     make_hint(p);
     return p;
-}
-
-struct provider *provider_create_builtin(struct loop *loop, const char *id)
-{
-    static const struct {
-        const char *id, *base_url, *env_key;
-        enum wire_api wire;
-    } builtins[] = {
-        {"openai", "https://api.openai.com/v1", "OPENAI_API_KEY", WIRE_RESPONSES},
-        {"anthropic", "https://api.anthropic.com/v1", "ANTHROPIC_API_KEY", WIRE_MESSAGES},
-        {"ollama", "http://localhost:11434/v1", NULL, WIRE_CHAT},
-        {"lmstudio", "http://localhost:1234/v1", NULL, WIRE_CHAT},
-    };
-
-    for (size_t i = 0; i < sizeof builtins / sizeof builtins[0]; i++)
-        if (strcmp(id, builtins[i].id) == 0) {
-            struct provider *p =
-                provider_create_simple(loop, id, builtins[i].base_url, builtins[i].wire, builtins[i].env_key);
-
-            p->uses_codex_login = i == 0;
-            apply_environment_url(p);
-            return p;
-        }
-    return NULL;
 }
 
 void provider_destroy(struct provider *p)

@@ -27,8 +27,6 @@ struct provider *provider_create(struct loop *loop, const struct provider_config
 /* By hand: tests, `cadre mock` on one's own machine. ENV_KEY may be NULL (no key is sent). */
 struct provider *provider_create_simple(struct loop *loop, const char *id, const char *base_url,
                                         enum wire_api wire, const char *env_key);
-/* openai, anthropic, ollama, lmstudio; NULL for another id. */
-struct provider *provider_create_builtin(struct loop *loop, const char *id);
 
 void provider_destroy(struct provider *provider); /* NULL is fine */
 

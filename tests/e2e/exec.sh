@@ -48,3 +48,20 @@ ok a_history_entry_names_its_thread is "$(jq -r .session_id "$CODEX_HOME/history
 ok no_history_when_persistence_is_none has_not "$CODEX_HOME/history.jsonl" "not kept"
 "$CADRE" -c history.max_bytes=200 exec "the newest prompt" >/dev/null 2>&1
 ok the_history_keeps_its_bound is "$(($(stat -c %s "$CODEX_HOME/history.jsonl") <= 200)) $(tail -n 1 "$CODEX_HOME/history.jsonl" | jq -r .text)" "1 the newest prompt"
+# --oss: another provider than the configuration's, on this machine, for every role.
+mkdir -p "$CODEX_HOME/agents"
+printf 'name = "far"\ndescription = "d"\ndeveloper_instructions = "i"\nmodel = "gpt-5"\nmodel_provider = "openai"\n' >"$CODEX_HOME/agents/far.toml"
+start_mock "$SCRATCH/s.json" --log "$SCRATCH/oss.log" --log-bodies
+sed -i 's/^base_url.*/base_url = "http:\/\/127.0.0.1:1\/v1"/' "$CODEX_HOME/config.toml"
+export CODEX_OSS_BASE_URL=$MOCK_URL
+"$CADRE" exec --oss --local-provider ollama --role far go >"$SCRATCH/oss" 2>"$SCRATCH/oss.err"
+ok oss_asks_the_local_provider is "$? $(cat "$SCRATCH/oss")" "0 All done."
+ok oss_asks_for_its_model_whatever_the_role_says is "$(jq -r '.body.model' "$SCRATCH/oss.log" | sort -u)" gpt-oss:20b
+ok oss_speaks_the_responses_api is "$(jq -r '.path' "$SCRATCH/oss.log" | sort -u)" /v1/responses
+printf '[model_providers.lmstudio]\nwire_api = "chat"\n' >"$CODEX_HOME/cadre.toml"
+"$CADRE" exec -c 'oss_provider="lmstudio"' --oss -m tiny go >"$SCRATCH/oss" 2>"$SCRATCH/oss.err"
+ok a_server_without_responses_speaks_chat is "$? $(tail -n 1 "$SCRATCH/oss.log" | jq -r '.path + " " + .body.model')" "0 /v1/chat/completions tiny"
+"$CADRE" exec --oss go >"$SCRATCH/oss" 2>"$SCRATCH/oss.err"
+ok oss_without_a_choice_is_a_usage_error is "$?" 2
+ok oss_without_a_choice_says_what_to_write has "$SCRATCH/oss.err" "add --local-provider ollama"
+unset CODEX_OSS_BASE_URL

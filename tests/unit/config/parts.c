@@ -123,6 +123,89 @@ static void provider_is_read_whole(void **state)
     config_destroy(c);
 }
 
+/* The configuration of the fixture as --oss sees it; NULL with ERR set. */
+static struct config *load_local(const struct fixture *f, const char *provider, const char *model,
+                                 const struct str_list *overrides, struct error *err)
+{
+    struct config_options options = {.cwd = f->sub,
+                                     .codex_home = f->home,
+                                     .model = model,
+                                     .overrides = overrides,
+                                     .oss = true,
+                                     .local_provider = provider};
+
+    *err = (struct error){0};
+    return config_load(&options, err);
+}
+
+static void expect_local(const struct fixture *f, const char *provider, const char *model,
+                         const struct str_list *overrides, const char *expected_provider, const char *expected_model)
+{
+    struct error err;
+    struct config *c = load_local(f, provider, model, overrides, &err);
+
+    assert_non_null(c);
+    assert_true(config_is_oss(c));
+    assert_string_equal(config_string(c, "model_provider"), expected_provider);
+    assert_string_equal(config_string(c, "model"), expected_model);
+    config_destroy(c);
+}
+
+static void oss_chooses_a_provider_on_this_machine(void **state)
+{
+    struct fixture *f = *state;
+    struct config_options alone = {.cwd = f->sub, .codex_home = f->home, .local_provider = "ollama"};
+    struct str_list overrides = {0};
+    struct error err;
+
+    assert_null(load_local(f, NULL, NULL, NULL, &err));
+    assert_int_equal(err.code, ERROR_USAGE);
+    assert_non_null(strstr(err.text, "--local-provider ollama"));
+    assert_null(load_local(f, "openai", NULL, NULL, &err));
+    assert_non_null(strstr(err.text, "--local-provider \"openai\": expected ollama or lmstudio"));
+    assert_null(config_load(&alone, &err));
+    assert_non_null(strstr(err.text, "belongs to --oss"));
+    write_file(f->home, "config.toml", "model = \"gpt-5\"\nmodel_provider = \"openai\"\noss_provider = \"lmstudio\"\n");
+    expect_local(f, NULL, NULL, NULL, "lmstudio", "openai/gpt-oss-20b");
+    expect_local(f, "ollama", NULL, NULL, "ollama", "gpt-oss:20b");
+    expect_local(f, "ollama", "qwen3:8b", NULL, "ollama", "qwen3:8b");
+    str_list_add(&overrides, "model=\"phi4\"");
+    str_list_add(&overrides, "oss_provider=\"ollama\"");
+    expect_local(f, NULL, NULL, &overrides, "ollama", "phi4");
+    str_list_finish(&overrides);
+    /* A model that the user gave to this very provider stays. */
+    write_file(f->home, "config.toml", "model = \"qwen3:8b\"\nmodel_provider = \"ollama\"\n");
+    expect_local(f, "ollama", NULL, NULL, "ollama", "qwen3:8b");
+    expect_local(f, "lmstudio", NULL, NULL, "lmstudio", "openai/gpt-oss-20b");
+}
+
+static void oss_beats_the_models_of_roles(void **state)
+{
+    struct fixture *f = *state;
+    struct error err;
+    struct config *c;
+    struct role_registry *roles;
+    const struct role *role;
+
+    write_file(f->home, "agents/far.toml",
+               "name = \"far\"\ndescription = \"d\"\ndeveloper_instructions = \"i\"\nmodel = \"gpt-5\"\n"
+               "model_provider = \"openai\"\nmodel_reasoning_effort = \"low\"\n");
+    write_file(f->home, "cadre.toml", "[roles.explorer]\nmodel = \"gpt-5-mini\"\n");
+    c = load_local(f, "ollama", NULL, NULL, &err);
+    assert_non_null(c);
+    roles = role_registry_create(c);
+    role = role_registry_get(roles, "far", &err);
+    assert_non_null(role);
+    assert_null(role->model);
+    assert_null(toml_string(role->settings, "model_provider", NULL));
+    assert_string_equal(role->reasoning_effort, "low");
+    role = role_registry_get(roles, "explorer", &err);
+    assert_non_null(role);
+    assert_null(role->model);
+    role_registry_destroy(roles);
+    config_destroy(c);
+}
+
 static void mcp_servers_go_to_the_roles_that_name_them(void **state)
 {
     struct fixture *f = *state;
@@ -360,6 +443,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         CASE(provider_is_read_whole),
+        CASE(oss_chooses_a_provider_on_this_machine),
+        CASE(oss_beats_the_models_of_roles),
         CASE(mcp_servers_go_to_the_roles_that_name_them),
         CASE(shell_environment_follows_the_policy),
         CASE(agents_md_joins_from_global_to_working_directory),

@@ -4,6 +4,7 @@
 #include "base/alloc.h"
 #include "base/file.h"
 #include "base/str.h"
+#include "config/config.h"
 #include "config/provider_config.h"
 #include "io/loop.h"
 #include "model/provider.h"
@@ -103,26 +104,59 @@ static void only_this_machine_is_loopback(void **state)
     }
 }
 
-static void the_vendors_variables_move_the_built_in_ones(void **state)
+/* The built-in provider ID as a thread gets it: from the one table, in config/provider_config.c. */
+static struct provider *built_in(const char *id)
 {
+    static const struct config_options options = {.cwd = "/nowhere", .codex_home = "/nowhere"};
+    struct error err = {0};
+    struct config *c = config_load(&options, &err);
+    struct provider_config *pc;
     struct provider *p;
 
+    assert_non_null(c);
+    pc = provider_config_get(c, id, &err);
+    assert_non_null(pc);
+    p = provider_create(loop, pc);
+    provider_config_destroy(pc);
+    config_destroy(c);
+    return p;
+}
+
+static void expect_built_in(const char *id, enum wire_api wire, const char *base_url)
+{
+    struct provider *p = built_in(id);
+
+    assert_int_equal(provider_wire(p), wire);
+    assert_string_equal(provider_base_url(p), base_url);
+    provider_destroy(p);
+}
+
+static void built_in_providers_have_their_wire_and_address(void **state)
+{
+    (void)state;
+    expect_built_in("openai", WIRE_RESPONSES, "https://api.openai.com/v1");
+    expect_built_in("anthropic", WIRE_MESSAGES, "https://api.anthropic.com/v1");
+    expect_built_in("ollama", WIRE_RESPONSES, "http://localhost:11434/v1");
+    expect_built_in("lmstudio", WIRE_RESPONSES, "http://localhost:1234/v1");
+}
+
+static void the_vendors_variables_move_the_built_in_ones(void **state)
+{
     (void)state;
     setenv("OPENAI_BASE_URL", "http://127.0.0.1:9/v9/", 1);
     setenv("ANTHROPIC_BASE_URL", "http://127.0.0.1:8", 1);
-    p = provider_create_builtin(loop, "openai");
-    assert_string_equal(provider_base_url(p), "http://127.0.0.1:9/v9");
-    provider_destroy(p);
-    p = provider_create_builtin(loop, "anthropic");
-    assert_string_equal(provider_base_url(p), "http://127.0.0.1:8/v1");
-    assert_int_equal(provider_wire(p), WIRE_MESSAGES);
-    provider_destroy(p);
+    setenv("CODEX_OSS_PORT", "7", 1);
+    expect_built_in("openai", WIRE_RESPONSES, "http://127.0.0.1:9/v9");
+    expect_built_in("anthropic", WIRE_MESSAGES, "http://127.0.0.1:8/v1");
+    expect_built_in("lmstudio", WIRE_RESPONSES, "http://localhost:7/v1");
+    setenv("CODEX_OSS_BASE_URL", "http://10.0.0.1:6/v1/", 1);
+    expect_built_in("ollama", WIRE_RESPONSES, "http://10.0.0.1:6/v1");
     unsetenv("OPENAI_BASE_URL");
     unsetenv("ANTHROPIC_BASE_URL");
-    p = provider_create_builtin(loop, "openai");
-    assert_string_equal(provider_base_url(p), "https://api.openai.com/v1");
-    provider_destroy(p);
-    assert_null(provider_create_builtin(loop, "nobody"));
+    unsetenv("CODEX_OSS_BASE_URL");
+    setenv("CODEX_OSS_PORT", "70000", 1); /* no port */
+    expect_built_in("ollama", WIRE_RESPONSES, "http://localhost:11434/v1");
+    unsetenv("CODEX_OSS_PORT");
 }
 
 static void values_of_the_configuration_are_used(void **state)
@@ -259,6 +293,7 @@ int main(void)
         cmocka_unit_test(each_wire_has_its_headers),
         cmocka_unit_test(a_key_that_breaks_the_header_is_refused),
         cmocka_unit_test(only_this_machine_is_loopback),
+        cmocka_unit_test(built_in_providers_have_their_wire_and_address),
         cmocka_unit_test(the_vendors_variables_move_the_built_in_ones),
         cmocka_unit_test(values_of_the_configuration_are_used),
         cmocka_unit_test(an_auth_command_runs_once_for_all_and_again_when_refused),
