@@ -112,6 +112,10 @@ void ci_commands_destroy(struct ci_commands *commands);
 void ci_commands_exports(struct ci_commands *commands, size_t job, struct buf *out);
 void ci_commands_script(struct ci_commands *commands, size_t job, size_t step, struct buf *out);
 
+/* The command of a job that does nothing else after a plain checkout: no condition, environment, matrix, folder or shell of its
+ * own. NULL for all other jobs. */
+const char *ci_plan_only_command(const struct ci_plan *plan, const char *job_id);
+
 /* Number of steps of all jobs that run, are satisfied and are skipped (steps of skipped jobs are skipped). */
 struct ci_share {
     size_t run, satisfied, skipped;

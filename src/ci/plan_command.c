@@ -328,3 +328,33 @@ void ci_commands_script(struct ci_commands *c, size_t job, size_t index, struct 
     free(script);
     free(own_shell);
 }
+
+static bool is_plain_checkout(const struct workflow_step *step)
+{
+    return step->uses != NULL && strncmp(step->uses, "actions/checkout@", 17) == 0 && step->with == NULL && step->condition == NULL;
+}
+
+const char *ci_plan_only_command(const struct ci_plan *plan, const char *job_id)
+{
+    const struct plan_job *job = NULL;
+    const char *command = NULL;
+
+    for (size_t i = 0; i < plan->jobs.len && job == NULL; i++)
+        if (strcmp(((const struct plan_job *)plan->jobs.items[i])->pub.id, job_id) == 0)
+            job = plan->jobs.items[i];
+    if (job == NULL || job->call != NULL || job->leg != NULL || job->pub.is_dynamic || job->workflow->is_gitlab || job->workflow->env != NULL ||
+        job->workflow->defaults != NULL || job->job->env != NULL || job->job->defaults != NULL || job->job->container != NULL ||
+        job->job->services != NULL || job->job->strategy != NULL || job->job->continue_on_error != NULL || job->job->needs.len > 0)
+        return NULL;
+    for (size_t i = 0; i < job->job->step_count; i++) {
+        const struct workflow_step *step = &job->job->steps[i];
+
+        if (is_plain_checkout(step))
+            continue;
+        if (command != NULL || step->run == NULL || step->condition != NULL || step->shell != NULL || step->working_directory != NULL ||
+            step->env != NULL || step->continue_on_error != NULL || step->is_background)
+            return NULL;
+        command = step->run;
+    }
+    return command;
+}

@@ -249,7 +249,7 @@ static int run_steps(struct node *node, struct job_runner *runner, const char *s
         struct error ignored = {0};
 
         if (file_make_directories(scratch, 0700, err) < 0 ||
-            (!o->in_place && tree_copy(o->loop, o->work_dir, runner->tree_dir, err) < 0) || job_runner_run(runner, err) < 0) {
+            (!o->in_place && tree_source_copy(node->run->source, runner->tree_dir, err) < 0) || job_runner_run(runner, err) < 0) {
             json_decref(contexts);
             return -1;
         }
@@ -619,6 +619,7 @@ static void run_fiber(void *arg)
     choose(run);
     gate_prepare(run);
     order(run);
+    run->source = tree_source_create(run->options->loop, run->options->work_dir);
     for (size_t i = 0; i < run->node_count; i++) {
         struct node *node = &run->nodes[i];
         if (!node->is_wanted) {
@@ -684,6 +685,7 @@ out:
     history_destroy(run.history);
     gate_finish(&run);
     job_inputs_destroy(run.inputs);
+    tree_source_destroy(run.source);
     free(run.tools_id);
     vec_finish(&run.slot_waiters);
     free(run.nodes);

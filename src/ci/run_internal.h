@@ -39,6 +39,7 @@ struct run {
     char *artifact_dir;
     struct job_inputs *inputs; /* NULL: results are not cached */
     char *tools_id;
+    struct tree_source *source; /* what jobs get a copy of */
     bool has_stored; /* a result in the cache */
 };
 

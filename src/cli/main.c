@@ -1,6 +1,7 @@
 /* cli/main.c: finds the subcommand, runs it in a fiber on the one loop, and returns its exit code. */
 #include "cli/command.h"
 
+#include "base/copy_list.h"
 #include "base/log.h"
 #include "base/redact.h"
 #include "io/fiber.h"
@@ -166,6 +167,8 @@ int main(int argc, char **argv)
     if (argc > 1 && (strcmp(argv[1], SANDBOX_HELPER_NAME) == 0 || /* before all else: it runs for every command */
                      (argc == 2 && strcmp(argv[1], SANDBOX_SERVER_NAME) == 0)))
         return sandbox_exec_helper_main(argc, argv);
+    if (argc > 1 && strcmp(argv[1], COPY_LIST_NAME) == 0)
+        return copy_list_main(argc, argv);
     (void)signal(SIGPIPE, SIG_IGN);
     log_set_filter(redact_line);
     if (!prepare(&call, argc, argv, &exit_code))

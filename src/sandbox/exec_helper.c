@@ -16,8 +16,7 @@ static void add_limit(struct str_list *out, const char *name, int64_t value)
         str_list_take(out, xasprintf("--%s=%lld", name, (long long)value));
 }
 
-/* The small helper beside this program (build folder) or in ../libexec/cadre (installed); else this program itself. */
-static char *helper_program(void)
+char *exec_helper_program(void)
 {
     static const char *const places[] = {"cadre-exec", "../libexec/cadre/cadre-exec"};
     char *self = path_self_executable();
@@ -55,7 +54,7 @@ static bool is_served(const char *const *argv)
 
 void sandbox_use_server(void)
 {
-    char *program = helper_program();
+    char *program = exec_helper_program();
 
     spawn_server_set(program, SANDBOX_SERVER_NAME, is_served);
     free(program);
@@ -66,7 +65,7 @@ int sandbox_wrap(const struct sandbox_policy *policy, const char *const *argv, s
 {
     if (argv[0] == NULL)
         return error_set(err, ERROR_USAGE, "no command to run");
-    str_list_take(out, helper_program());
+    str_list_take(out, exec_helper_program());
     str_list_add(out, SANDBOX_HELPER_NAME);
     str_list_take(out, xasprintf("--mode=%d", (int)policy->mode));
     str_list_take(out, xasprintf("--cwd=%s", policy->cwd));

@@ -22,6 +22,9 @@ struct sandbox_policy;
 /* Exit code when the box cannot be made; one line on standard error says why. 127: the command does not exist. */
 #define SANDBOX_EXIT_CODE 126
 
+/* Path of the program that is the helper: `cadre-exec` beside this program or in ../libexec/cadre, else this program. Caller frees. */
+char *exec_helper_program(void);
+
 /* Appends to OUT the argv that runs ARGV under POLICY. */
 int sandbox_wrap(const struct sandbox_policy *policy, const char *const *argv, struct str_list *out,
                  struct error *err);

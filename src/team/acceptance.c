@@ -85,6 +85,7 @@ int acceptance_run(struct run *run, const char *dir, const char *command, bool *
 
     sandbox_policy_init(&policy, SANDBOX_WORKSPACE_WRITE, dir);
     policy.network_access = run->settings.ci_network;
+    policy.loopback = true; /* as for CI's steps */
     sandbox_policy_configure_common(&policy, run->options.config);
     agent_hidden_paths(run->dir, &policy.hidden_paths);
     if (permissions_add_denials(run->options.config, dir, &policy, err) < 0)
@@ -128,27 +129,35 @@ static bool is_ci_command(const struct run *run, const char *command)
     return str_list_has(&run->settings.ci_commands, command);
 }
 
-int acceptance_run_all(struct run *run, const char *dir, const struct vec *tasks, const struct str_list *jobs,
-                       void (*on_result)(void *data, const char *job, bool passed, const char *excerpt), void *data,
-                       struct error *err)
+/* Did a CI job just run COMMAND, and nothing else, in a fresh copy of the tree? */
+static bool has_passed_in_ci(const struct ci_summary *ci, const char *command)
+{
+    for (size_t i = 0; i < ci->count; i++)
+        if (str_eq(ci->jobs[i].command, command))
+            return true;
+    return false;
+}
+
+int acceptance_run_all(struct run *run, const struct acceptance_check *check, struct error *err)
 {
     for (size_t i = 0; i < run->tasks.len; i++) {
         const struct task *task = run->tasks.items[i];
-        char *command = is_in_force(task, tasks) ? acceptance_command(task->accept) : NULL;
+        char *command = is_in_force(task, check->tasks) ? acceptance_command(task->accept) : NULL;
         char *job = acceptance_job_name(task->id);
-        bool is_wanted = command != NULL && !is_ci_command(run, command) && (jobs == NULL || str_list_has(jobs, job));
+        bool is_wanted = command != NULL && !is_ci_command(run, command) && (check->jobs == NULL || str_list_has(check->jobs, job));
+        bool is_known = is_wanted && has_passed_in_ci(check->ci, command);
         struct buf excerpt = BUF_INIT;
-        bool passed = false;
+        bool passed = is_known;
         int rc = 0;
 
         for (int n = 0; is_wanted && rc == 0 && !passed && n <= run->settings.ci_retries; n++) {
             buf_clear(&excerpt);
-            rc = acceptance_run(run, dir, command, &passed, &excerpt, err);
+            rc = acceptance_run(run, check->dir, command, &passed, &excerpt, err);
             if (rc == 0 && passed && n > 0)
                 run_emit(run, json_pack("{s:s, s:s, s:i, s:i}", "type", "ci.flaky", "job", job, "passed", 1, "failed", n));
         }
         if (is_wanted && rc == 0)
-            on_result(data, job, passed, buf_cstr(&excerpt));
+            check->on_result(check->data, job, passed, is_known, buf_cstr(&excerpt));
         buf_free(&excerpt);
         free(command);
         free(job);

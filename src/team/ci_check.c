@@ -32,6 +32,7 @@ static void job_finish(struct job_result *job)
     free(job->state);
     free(job->excerpt);
     free(job->reason);
+    free(job->command);
     str_list_finish(&job->failed_tests);
 }
 
@@ -62,6 +63,7 @@ void ci_summary_copy(struct ci_summary *to, const struct ci_summary *from)
         copy->state = xstrdup(job->state);
         copy->excerpt = xstrdup(job->excerpt);
         copy->reason = xstrdup(job->reason);
+        copy->command = xstrdup(job->command);
         copy->step = job->step;
         str_list_copy(&copy->failed_tests, &job->failed_tests);
     }
@@ -279,6 +281,17 @@ static char *repaired(const char *text)
     return buf_take(&b);
 }
 
+/* Without the line's end that a block of YAML has. */
+static char *only_command(const struct ci_plan *plan, const char *job_id)
+{
+    const char *command = ci_plan_only_command(plan, job_id);
+    size_t n = command == NULL ? 0 : strlen(command);
+
+    while (n > 0 && command[n - 1] == '\n')
+        n--;
+    return n == 0 ? NULL : xstrndup(command, n);
+}
+
 static void take_results(struct ci_summary *out, const struct ci_plan *plan, const struct ci_result *result)
 {
     for (size_t i = 0; i < result->job_count; i++) {
@@ -289,6 +302,8 @@ static void take_results(struct ci_summary *out, const struct ci_plan *plan, con
         job->name = repaired(from->id);
         job->state = xstrdup(tolerated ? "skipped" : ci_state_name(from->state));
         job->step = step_index(plan, from);
+        if (from->state == CI_PASSED)
+            job->command = only_command(plan, from->id);
         job->excerpt = repaired(from->excerpt);
         job->reason = tolerated ? xstrdup("failed, but continue-on-error allows it") : repaired(from->reason);
         for (size_t k = 0; k < from->failing_tests.len; k++)
@@ -400,7 +415,7 @@ out:
     return rc;
 }
 
-static void on_acceptance(void *data, const char *name, bool passed, const char *excerpt)
+static void on_acceptance(void *data, const char *name, bool passed, bool is_known, const char *excerpt)
 {
     struct mirror *m = data;
     struct job_result *job = add_job(m->out);
@@ -409,7 +424,7 @@ static void on_acceptance(void *data, const char *name, bool passed, const char 
     job->state = xstrdup(passed ? "passed" : "failed");
     job->excerpt = passed ? NULL : xstrdup(excerpt);
     run_emit(m->run, json_pack("{s:s, s:s, s:s, s:b}", "type", "ci.job", "job", name, "state", job->state, "cached",
-                               false));
+                               is_known));
 }
 
 /* CI's jobs, then the acceptance commands that are in force, in the same tree. */
@@ -417,6 +432,7 @@ static int run_all(struct run *run, const char *dir, const char *tree, const str
                    const struct str_list *jobs, struct ci_summary *out, struct error *err)
 {
     struct mirror mirror = {.run = run, .out = out};
+    struct acceptance_check check = {.dir = dir, .tasks = tasks, .jobs = jobs, .ci = out, .on_result = on_acceptance, .data = &mirror};
     struct str_list of_ci = {0};
     int rc = 0;
 
@@ -428,7 +444,7 @@ static int run_all(struct run *run, const char *dir, const char *tree, const str
     str_list_finish(&of_ci);
     if (rc < 0)
         return -1;
-    if (acceptance_run_all(run, dir, tasks, jobs, on_acceptance, &mirror, err) < 0)
+    if (acceptance_run_all(run, &check, err) < 0)
         return -1;
     judge(out, base_of(run));
     return 0;

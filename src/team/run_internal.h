@@ -40,6 +40,7 @@ struct job_result {
     struct str_list failed_tests;
     char *excerpt;
     char *reason;
+    char *command; /* of a CI job that passed: what it does when that is one command and nothing else, or NULL */
 };
 
 struct ci_summary {
@@ -201,10 +202,17 @@ bool acceptance_is_job(const char *job);
 /* Runs COMMAND in DIR as CI steps run; EXCERPT gets what an author needs when it fails. */
 int acceptance_run(struct run *run, const char *dir, const char *command, bool *passed, struct buf *excerpt,
                    struct error *err);
-/* Those of merged tasks and of TASKS (may be NULL), in plan order; JOBS limits them, or NULL. */
-int acceptance_run_all(struct run *run, const char *dir, const struct vec *tasks, const struct str_list *jobs,
-                       void (*on_result)(void *data, const char *job, bool passed, const char *excerpt), void *data,
-                       struct error *err);
+/* What acceptance_run_all looks at. */
+struct acceptance_check {
+    const char *dir;                 /* the merged tree */
+    const struct vec *tasks;         /* those of merged tasks and of these; may be NULL */
+    const struct str_list *jobs;     /* limits them, or NULL */
+    const struct ci_summary *ci;     /* of the same tree: a command that was a job's only one and passed is not run again */
+    void (*on_result)(void *data, const char *job, bool passed, bool is_known, const char *excerpt);
+    void *data;
+};
+/* In plan order. */
+int acceptance_run_all(struct run *run, const struct acceptance_check *check, struct error *err);
 
 /* --- tuning.c ------------------------------------------------------------------------------------ */
 

@@ -18,6 +18,7 @@ ok demo_stops_a_planted_credential is "$(events 'select(.type=="gate.completed")
 ok demo_has_a_merge_conflict is "$(events 'select(.type=="merge.conflict").files[]')" CHANGELOG.md
 ok demo_survives_a_429 test "$(events 'select(.type=="error").message' | grep -c 429)" -ge 1
 ok demo_merges_every_task is "$(events 'select(.type=="task.merged").task' | sort -u | tr '\n' ' ')" "QA1 T1 T2 T3 T4 T5 "
+ok demo_runs_no_command_twice_on_a_tree test "$(events 'select(.type=="ci.job" and .job=="accept T5" and .cached).state' | head -n 1)" = passed
 ok demo_is_merged_back is "$(events 'select(.type=="run.completed").merged')" true
 ok demo_leaves_no_file is "$(ls -A "$TMPDIR")" ""
 ok demo_leaves_no_process is "$(pgrep -f "$TMPDIR" | wc -l)" 0

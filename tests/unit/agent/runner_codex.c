@@ -292,7 +292,7 @@ static void cancelling_ends_the_turn(void **state)
     leave_world(&w);
 }
 
-int main(int argc, char **argv)
+int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_second_turn_resumes_and_usage_is_counted_once),
@@ -308,7 +308,5 @@ int main(int argc, char **argv)
         cmocka_unit_test(cancelling_ends_the_turn),
     };
 
-    if (argc > 1 && strcmp(argv[1], SANDBOX_HELPER_NAME) == 0)
-        return sandbox_exec_helper_main(argc, argv);
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -5,6 +5,7 @@
 #include "base/buf.h"
 #include "base/file.h"
 #include "base/path.h"
+#include "base/str.h"
 #include "ci/ci.h"
 #include "ci/plan_internal.h"
 
@@ -189,6 +190,41 @@ static void the_fixed_variables_are_set_once_each(void **state)
     }
 }
 
+static void a_job_of_one_command_is_known(void **state)
+{
+    static const char head[] = "on: push\njobs:\n";
+    static const struct {
+        const char *job, *command;
+    } cases[] = {
+        {"steps: [{uses: actions/checkout@v4}, {run: make check}]", "make check"},
+        {"steps: [{name: T, run: make check}]", "make check"},
+        {"steps: [{run: make}, {run: make check}]", NULL},
+        {"steps: [{uses: actions/checkout@v4, with: {path: x}}, {run: make check}]", NULL},
+        {"steps: [{uses: actions/setup-node@v4}, {run: make check}]", NULL},
+        {"steps: [{run: make check, env: {A: b}}]", NULL},
+        {"steps: [{run: make check, shell: sh}]", NULL},
+        {"steps: [{run: make check, working-directory: x}]", NULL},
+        {"steps: [{run: make check, if: always()}]", NULL},
+        {"steps: [{run: make check, continue-on-error: true}]", NULL},
+        {"continue-on-error: true\n    steps: [{run: make check}]", NULL},
+        {"env: {A: b}\n    steps: [{run: make check}]", NULL},
+        {"defaults: {run: {shell: sh}}\n    steps: [{run: make check}]", NULL},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        char *text = xasprintf("%s  a:\n    runs-on: ubuntu-latest\n    %s\n", head, cases[i].job);
+        struct ci_plan *plan = plan_of(".github/workflows/ci.yml", text);
+        const char *command = ci_plan_only_command(plan, "ci.yml/a");
+
+        if (!str_eq(command, cases[i].command))
+            fail_msg("%s: %s", cases[i].job, command == NULL ? "no command" : command);
+        assert_null(ci_plan_only_command(plan, "ci.yml/b"));
+        ci_plan_destroy(plan);
+        free(text);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -197,6 +233,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(gitlab_exports_its_own_and_what_is_read, set_up, tear_down),
         cmocka_unit_test(steps_that_reach_others_are_known),
         cmocka_unit_test(the_fixed_variables_are_set_once_each),
+        cmocka_unit_test_setup_teardown(a_job_of_one_command_is_known, set_up, tear_down),
     };
 
     return cmocka_run_group_tests_name("ci/plan_command", tests, NULL, NULL);
