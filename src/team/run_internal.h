@@ -127,6 +127,25 @@ int run_check_limits(struct run *run, struct error *err);
 /* Appends a line to the plan's Log and writes plan.md. */
 void run_log_line(struct run *run, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 
+/* --- run_open.c ---------------------------------------------------------------------------------- */
+
+/* The command line's limits over those of the settings. */
+void run_apply_limits(struct run *run);
+/* Are the built-in checks that cadre.toml allows known? */
+int run_check_allowances(const struct run *run, struct error *err);
+/* A new run, up to its integration worktree; the one that options.run_id names, or the last one, with what it left set right. */
+int run_begin(struct run *run, struct error *err);
+int run_resume(struct run *run, struct error *err);
+
+/* --- batch.c ------------------------------------------------------------------------------------- */
+
+/* Tasks that are neither merged nor dropped nor blocked. */
+size_t batch_open_tasks(const struct run *run);
+/* The tasks that can go now, without two that may write the same files. */
+void batch_choose(struct run *run, struct vec *batch);
+/* Dispatches, integrates and tells what came of it. */
+int batch_run(struct run *run, struct vec *batch, struct error *err);
+
 /* --- run_cassette.c ------------------------------------------------------------------------------ */
 
 /* Opens what --record and --replay name, sets the label and, for both, the time that commits carry. */
