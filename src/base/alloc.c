@@ -1,10 +1,20 @@
 /* base/alloc.c: see alloc.h. */
 #include "base/alloc.h"
 
+#include <malloc.h>
 #include <stdarg.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#ifndef MADV_POPULATE_WRITE
+#define MADV_POPULATE_WRITE 23 /* Linux 5.14 */
+#endif
+
+#define LARGE_BYTES (128 * 1024) /* as glibc has it */
 
 static void out_of_memory(size_t size_bytes)
 {
@@ -69,4 +79,27 @@ char *xasprintf(const char *fmt, ...)
         out_of_memory(0);
     va_end(ap);
     return text;
+}
+
+void alloc_populate(void *p, size_t n)
+{
+    size_t page = (size_t)sysconf(_SC_PAGESIZE);
+    uintptr_t from = ((uintptr_t)p + page - 1) / page * page, to = ((uintptr_t)p + n) / page * page;
+
+    if (to > from)
+        (void)madvise((void *)from, to - from, MADV_POPULATE_WRITE);
+}
+
+void alloc_warm(size_t n)
+{
+    void *p;
+
+    /* What is freed here has to stay with the allocator and not go back to the kernel; large pieces are to have pages of
+     * their own as before. */
+    mallopt(M_MMAP_THRESHOLD, (int)(2 * n));
+    mallopt(M_TRIM_THRESHOLD, (int)(4 * n));
+    p = xmalloc(n);
+    alloc_populate(p, n);
+    free(p);
+    mallopt(M_MMAP_THRESHOLD, LARGE_BYTES);
 }

@@ -6,18 +6,11 @@
 #include <stdalign.h>
 #include <stdarg.h>
 #include <stddef.h>
-#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
-#include <unistd.h>
 
 #define ARENA_BLOCK_BYTES 4000
-
-#ifndef MADV_POPULATE_WRITE
-#define MADV_POPULATE_WRITE 23 /* Linux 5.14; an older kernel refuses it, which costs nothing */
-#endif
 
 struct arena_block {
     struct arena_block *next;
@@ -57,9 +50,7 @@ void *arena_alloc(struct arena *a, size_t size_bytes)
 void arena_reserve(struct arena *a, size_t size_bytes, size_t piece_bytes)
 {
     size_t cap = size_bytes > piece_bytes ? size_bytes : piece_bytes;
-    size_t page = (size_t)sysconf(_SC_PAGESIZE);
     struct arena_block *block;
-    uintptr_t from, to;
 
     if (a->head != NULL && a->head->cap - a->head->used >= size_bytes)
         return;
@@ -69,10 +60,7 @@ void arena_reserve(struct arena *a, size_t size_bytes, size_t piece_bytes)
     block->next = a->head;
     a->head = block;
     a->total_bytes += sizeof *block + cap;
-    from = ((uintptr_t)block->data + page - 1) / page * page;
-    to = ((uintptr_t)block->data + cap) / page * page;
-    if (to > from)
-        (void)madvise((void *)from, to - from, MADV_POPULATE_WRITE);
+    alloc_populate(block->data, cap);
 }
 
 char *arena_strndup(struct arena *a, const char *s, size_t n)

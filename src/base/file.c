@@ -16,6 +16,9 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#define READ_BYTES     ((size_t)16 * 1024)
+#define POPULATE_BYTES ((size_t)64 * 1024) /* larger files: their memory is had at once */
+
 int file_write_all(int fd, const void *bytes, size_t n)
 {
     const char *p = bytes;
@@ -37,7 +40,7 @@ int file_write_all(int fd, const void *bytes, size_t n)
 int file_read(const char *path, struct buf *b, size_t max_bytes, struct error *err)
 {
     struct stat st;
-    size_t total = 0, chunk = 16384;
+    size_t total = 0, chunk = READ_BYTES;
     int rc = -1;
     int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
 
@@ -58,6 +61,8 @@ int file_read(const char *path, struct buf *b, size_t max_bytes, struct error *e
         ssize_t n;
 
         buf_reserve(b, chunk);
+        if (chunk >= POPULATE_BYTES)
+            alloc_populate(b->data + b->len, chunk);
         n = read(fd, b->data + b->len, chunk);
         if (n < 0) {
             if (errno == EINTR)
@@ -70,6 +75,7 @@ int file_read(const char *path, struct buf *b, size_t max_bytes, struct error *e
         b->len += (size_t)n;
         b->data[b->len] = '\0';
         total += (size_t)n;
+        chunk = chunk > (size_t)n ? chunk - (size_t)n : READ_BYTES;
         if (total > max_bytes) {
             error_set(err, ERROR_LIMIT, "%s: larger than %zu bytes", path, max_bytes);
             goto out;

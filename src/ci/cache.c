@@ -7,6 +7,7 @@
 #include "base/json.h"
 #include "base/path.h"
 #include "ci/sha256.h"
+#include "ci/tree_store.h"
 
 #include <fcntl.h>
 #include <stdlib.h>
@@ -325,8 +326,10 @@ void cache_trim_now_and_then(const char *dir)
     struct stat st;
 
     if (stat(mark, &st) < 0 || time(NULL) - st.st_mtime >= TRIM_EVERY_S || st.st_mtime > time(NULL)) {
-        if (file_write(mark, "", 0, 0600, &ignored) == 0)
+        if (file_write(mark, "", 0, 0600, &ignored) == 0) {
             cache_trim(dir, CACHE_MAX_BYTES, CACHE_MAX_AGE_S);
+            tree_store_trim(dir, CACHE_MAX_AGE_S);
+        }
     }
     free(mark);
 }

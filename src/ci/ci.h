@@ -46,6 +46,7 @@ struct ci_options {
     const char *repository;           /* "owner/name"; NULL: "local/" + folder name */
     const char *sha;                  /* commit under test; NULL: zeros */
     const char *actor;                /* github.actor; NULL: "cadre" */
+    const char *cache_dir; /* where workflows are kept as they were read, for the next time; NULL: nowhere */
     bool include_unmatched; /* list workflows whose `on` does not match too, as skipped jobs */
 };
 

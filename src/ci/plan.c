@@ -12,6 +12,7 @@
 #include "ci/github_context.h"
 #include "ci/gitlab.h"
 #include "ci/plan_jobs.h"
+#include "ci/tree_store.h"
 #include "config/run_settings.h"
 
 #include <stdlib.h>
@@ -27,16 +28,16 @@ static const char *option_or(const char *value, const char *fallback)
 }
 
 /* TEXT is room for the file, so that a series of files shares it. */
-static int read_workflow(struct workflow **out, const char *root, const char *file, struct buf *text,
+static int read_workflow(struct workflow **out, const struct ci_plan *plan, const char *file, struct buf *text,
                          struct error *err)
 {
-    char *path = path_join(root, file);
+    char *path = path_join(plan->root, file);
     int rc = -1;
 
     *out = NULL;
     buf_clear(text);
     if (file_read(path, text, YAML_MAX_BYTES, err) == 0) {
-        *out = workflow_parse(buf_cstr(text), text->len, file, err);
+        *out = workflow_read(buf_cstr(text), text->len, file, plan->trees, err);
         rc = *out != NULL ? 0 : -1;
     }
     free(path);
@@ -56,7 +57,7 @@ struct workflow *plan_called_workflow(struct ci_plan *plan, const char *uses, st
     }
     if (w == NULL && !path_is_plain_relative(file)) {
         error_set(err, ERROR_PARSE, "invalid value workflow reference: %s", uses);
-    } else if (w == NULL && read_workflow(&w, plan->root, file, &text, err) == 0) {
+    } else if (w == NULL && read_workflow(&w, plan, file, &text, err) == 0) {
         vec_push(&plan->called, w);
     }
     buf_free(&text);
@@ -97,7 +98,7 @@ static int plan_github_file(struct ci_plan *plan, const struct ci_options *optio
     char *file = path_join(".github/workflows", name);
     struct workflow *w;
     char reason[512];
-    int rc = read_workflow(&w, plan->root, file, text, err);
+    int rc = read_workflow(&w, plan, file, text, err);
 
     free(file);
     if (rc < 0)
@@ -133,6 +134,8 @@ static int plan_github(struct ci_plan *plan, const struct ci_options *options, c
     plan->source = CI_SOURCE_GITHUB;
     for (size_t i = 0; rc == 0 && i < files->len && i < MAX_WORKFLOWS; i++)
         rc = plan_github_file(plan, options, &event, files->items[i], &text, err);
+    if (rc == 0 && plan->trees != NULL)
+        tree_store_save(plan->trees);
     buf_free(&text);
     return rc;
 }
@@ -236,6 +239,8 @@ struct ci_plan *ci_plan_create(const struct ci_options *options, struct error *e
     plan->contexts = github_contexts(options);
     list_workflow_files(plan->root, &files);
 
+    if (options->cache_dir != NULL && files.len > 0)
+        plan->trees = tree_store_open(options->cache_dir, plan->root);
     if (options->commands != NULL && options->commands->len > 0)
         rc = plan_literal(plan, commands_workflow(options->commands), CI_SOURCE_COMMANDS, err);
     else if (files.len > 0)
@@ -276,6 +281,7 @@ void ci_plan_destroy(struct ci_plan *plan)
     vec_finish(&plan->workflows);
     vec_finish(&plan->called);
     vec_finish(&plan->actions);
+    tree_store_close(plan->trees);
     json_decref(plan->contexts);
     json_decref(plan->kept);
     map_finish(&plan->ids);

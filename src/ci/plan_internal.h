@@ -43,6 +43,7 @@ struct ci_plan {
     char *job_filter;      /* or NULL */
     struct vec workflows;  /* struct workflow *, owned: those that run for the event */
     struct vec called;     /* struct workflow *, owned: reusable ones, read when first needed */
+    struct tree_store *trees; /* what workflows were read to the last time; or NULL */
     struct vec actions;    /* struct action *, owned: composite ones of the repository */
     struct vec jobs;       /* struct plan_job * (arena), in order of their needs */
     json_t *contexts;      /* github, vars, secrets, inputs */

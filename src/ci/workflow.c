@@ -4,6 +4,7 @@
 #include "base/alloc.h"
 #include "base/map.h"
 #include "ci/event_filter.h"
+#include "ci/tree_store.h"
 #include "ci/workflow_schema.h"
 
 #include <ctype.h>
@@ -208,17 +209,29 @@ static int check_graph(const struct workflow *w, struct error *err)
 #define MAX_JOBS 1000
 #define TREE_BYTES_PER_BYTE 4 /* what a workflow's tree takes for each byte of its text, as a rule */
 
-struct workflow *workflow_parse(const char *text, size_t n, const char *file, struct error *err)
+/* The tree of the text, checked for all that does not span jobs. */
+static int read_root(struct workflow *w, const char *text, size_t n, struct tree_store *store, bool *is_new,
+                     struct yaml_node **root, struct error *err)
+{
+    *root = store != NULL ? tree_store_find(store, &w->arena, w->file, text, n) : NULL;
+    *is_new = *root == NULL;
+    if (*is_new && (yaml_tree_read(&w->arena, text, n, w->file, false, root, err) < 0 ||
+                    workflow_schema_check(*root, w->file, err) < 0 ||
+                    event_filter_check(yaml_get(*root, "on"), w->file, err) < 0))
+        return -1;
+    return 0;
+}
+
+struct workflow *workflow_read(const char *text, size_t n, const char *file, struct tree_store *store, struct error *err)
 {
     struct workflow *w = xcalloc(1, sizeof *w);
     struct yaml_node *root;
     const struct yaml_node *jobs;
+    bool is_new;
 
     arena_reserve(&w->arena, n * TREE_BYTES_PER_BYTE, 4096);
     w->file = arena_strdup(&w->arena, file);
-    if (yaml_tree_read(&w->arena, text, n, file, false, &root, err) < 0 ||
-        workflow_schema_check(root, file, err) < 0 ||
-        event_filter_check(yaml_get(root, "on"), file, err) < 0)
+    if (read_root(w, text, n, store, &is_new, &root, err) < 0)
         goto fail;
     w->root = root;
     w->name = yaml_get_text(root, "name");
@@ -237,10 +250,17 @@ struct workflow *workflow_parse(const char *text, size_t n, const char *file, st
         read_job(w, jobs->items[i], jobs->items[i + 1]);
     if (check_graph(w, err) < 0)
         goto fail;
+    if (is_new && store != NULL)
+        tree_store_keep(store, file, text, n, root);
     return w;
 fail:
     workflow_destroy(w);
     return NULL;
+}
+
+struct workflow *workflow_parse(const char *text, size_t n, const char *file, struct error *err)
+{
+    return workflow_read(text, n, file, NULL, err);
 }
 
 void workflow_destroy(struct workflow *workflow)

@@ -75,6 +75,11 @@ struct workflow {
 
 /* Parses and checks N bytes. FILE is copied. NULL with ERR ("FILE:LINE:COLUMN: ...") on failure. */
 struct workflow *workflow_parse(const char *text, size_t n, const char *file, struct error *err);
+
+/* The same; what STORE (or NULL) has of this very text is not read and checked again, else it gets it. The workflow must
+ * not outlive the store. */
+struct tree_store;
+struct workflow *workflow_read(const char *text, size_t n, const char *file, struct tree_store *store, struct error *err);
 void workflow_destroy(struct workflow *workflow);
 
 const struct workflow_job *workflow_job(const struct workflow *workflow, const char *key);

@@ -27,6 +27,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#define HEAP_BYTES (2 << 20) /* what planning takes, more or less */
+
 static const struct option_spec ci_options[] = {
     {"job", 'j', "JOB", "only this job (key, id or name) and what it needs", false},
     {"workflow", 'w', "FILE", "only this workflow (file or name)", false},
@@ -37,7 +39,7 @@ static const struct option_spec ci_options[] = {
     {"event-file", 0, "FILE", "the event's payload as JSON (github.event)", false},
     {"all", 0, NULL, "list workflows that do not run for the event too", false},
     {"in-place", 0, NULL, "run in this folder instead of in a copy for each job", false},
-    {"no-cache", 0, NULL, "run jobs that passed for this very tree again", false},
+    {"no-cache", 0, NULL, "run jobs that passed for this very tree again; read all workflows anew", false},
     {"network", 0, NULL, "test steps may reach the network too", false},
     {"retries", 0, "N", "run a red job up to N times more: one that passes then is flaky (default: 0)", false},
     {"parallel", 0, "N", "jobs at once (default: number of cores)", false},
@@ -51,6 +53,7 @@ struct ci_cli {
     struct cli_context *ctx;
     const struct cli_args *args;
     bool is_json;
+    char *cache_dir;
     struct ci_repository *repository;
     enum { NETWORK_UNASKED, NETWORK_STAYS, NETWORK_CUT } network; /* of test steps */
     struct ci_view *view; /* NULL: no terminal */
@@ -147,6 +150,10 @@ static void print_plan_text(const struct ci_plan *plan)
 
 static int show_plan(const struct ci_cli *cli, const struct ci_plan *plan, bool is_list)
 {
+    static char out[64 * 1024]; /* a plan of many jobs is half a megabyte */
+
+    if (!isatty(STDOUT_FILENO))
+        (void)setvbuf(stdout, out, _IOFBF, sizeof out);
     if (cli->is_json) {
         struct buf b = BUF_INIT;
         report_plan_json(&b, plan);
@@ -335,7 +342,7 @@ static int report(const struct ci_cli *cli, const struct ci_result *result)
 static int run_jobs(struct ci_cli *cli, const struct ci_plan *plan, const struct run_settings *settings,
                     const struct str_list *changed)
 {
-    char *state = path_state_home(), *cache = path_join(state, "ci-cache"), *logs_home = path_join(state, "ci-logs");
+    char *state = path_state_home(), *logs_home = path_join(state, "ci-logs");
     char *logs = xasprintf("%s/%ld", logs_home, (long)getpid()), *work_dir = path_current_directory();
     bool is_top = str_eq(ci_repository_top(cli->repository), work_dir);
     const char *tree_id = is_top ? ci_repository_clean_tree(cli->repository) : NULL;
@@ -344,7 +351,7 @@ static int run_jobs(struct ci_cli *cli, const struct ci_plan *plan, const struct
     int64_t parallel = 0, retries = 0;
     int code;
     struct ci_run_options options = {
-        .loop = cli->ctx->loop, .work_dir = work_dir, .log_dir = logs, .cache_dir = cache, .tree_id = tree_id,
+        .loop = cli->ctx->loop, .work_dir = work_dir, .log_dir = logs, .cache_dir = cli->cache_dir, .tree_id = tree_id,
         .timeout_ms = settings->ci_timeout_seconds * 1000, .in_place = cli_flag(cli->args, "in-place"),
         .on_job_started = on_job_started, .on_job_finished = on_job_finished, .data = cli};
 
@@ -370,7 +377,6 @@ static int run_jobs(struct ci_cli *cli, const struct ci_plan *plan, const struct
     free(work_dir);
     free(logs);
     free(logs_home);
-    free(cache);
     free(state);
     return code;
 }
@@ -449,6 +455,7 @@ static int run_ci(struct cli_context *ctx, const struct cli_args *args)
         return cli_fail(&err);
     }
     cli.repository = ci_repository_open(ctx->loop, strcmp(verb, "run") == 0 && !cli_flag(args, "no-cache"));
+    alloc_warm(HEAP_BYTES);
     config = cli_load_config(ctx, &err);
     if (config == NULL) {
         ci_repository_close(cli.repository);
@@ -456,6 +463,9 @@ static int run_ci(struct cli_context *ctx, const struct cli_args *args)
     }
     run_settings_init(&settings, config);
     root = path_current_directory();
+    char *state = path_state_home();
+    cli.cache_dir = path_join(state, "ci-cache");
+    free(state);
     read_secrets(&settings.ci_secrets, &secrets);
     const char *event = cli_option(args, "event") != NULL ? cli_option(args, "event") : settings.ci_event;
     struct ci_options options = {
@@ -475,6 +485,7 @@ static int run_ci(struct cli_context *ctx, const struct cli_args *args)
         .inputs = &e.inputs,
         .branch = ci_repository_branch(cli.repository),
         .sha = ci_repository_commit(cli.repository),
+        .cache_dir = cli_flag(args, "no-cache") ? NULL : cli.cache_dir,
         .include_unmatched = cli_flag(args, "all"),
     };
     plan = NULL;
@@ -499,6 +510,7 @@ static int run_ci(struct cli_context *ctx, const struct cli_args *args)
     event_options_finish(&e);
     str_list_finish(&secrets);
     free(root);
+    free(cli.cache_dir);
     ci_repository_close(cli.repository);
     run_settings_finish(&settings);
     config_destroy(config);
