@@ -31,6 +31,7 @@ struct plan_job {
     const struct plan_call *call; /* NULL when the event runs the workflow itself */
     json_t *leg;    /* owned; NULL without a matrix */
     json_t *inputs; /* owned; of a called workflow */
+    bool starts_empty; /* no step of it fetches the tree: its folder is empty, as on GitHub */
 };
 
 /* Does JOB wait for OTHER? */

@@ -280,7 +280,7 @@ static char *in_arena(struct ci_plan *plan, char *taken)
 /* What a step comes to on this machine. */
 static void plan_one_step(struct ci_plan *plan, const struct plan_job *pj, const struct workflow_step *step,
                           const struct plan_step_facts *facts, const struct expr_scope *scope,
-                          struct ci_plan_step *out, bool *is_lost)
+                          struct ci_plan_step *out, bool *is_lost, bool *brings_tree)
 {
     struct step_plan sp = facts->plan;
 
@@ -297,10 +297,12 @@ static void plan_one_step(struct ci_plan *plan, const struct plan_job *pj, const
     out->kind = sp.kind;
     out->reason = sp.reason;
     *is_lost = sp.is_unknown;
+    /* What is not known may be a checkout of another name; an action of the repository is read from the tree. */
+    *brings_tree = sp.is_unknown || sp.action.kind == ACTION_CHECKOUT || (step->uses != NULL && strncmp(step->uses, "./", 2) == 0);
     if (facts->is_false || is_certainly_false(facts->condition, scope)) {
         out->kind = CI_STEP_UNWANTED;
         out->reason = "its `if` is false here";
-        *is_lost = false;
+        *is_lost = *brings_tree = false;
     }
 }
 
@@ -312,6 +314,7 @@ static void plan_job_steps(struct ci_plan *plan, struct plan_job *pj, json_t *co
     const struct plan_step_facts *facts = step_facts(plan, pj->workflow, job, &scope);
     bool is_unwanted = pj->pub.reason != NULL && strncmp(pj->pub.reason, "its `if`", 8) == 0;
     const char *lost = NULL;
+    bool has_tree = pj->pub.reason != NULL || pj->workflow->is_literal || job->step_count == 0;
 
     arena_reserve(&plan->arena, (job->step_count + 1) * sizeof *pj->pub.steps, PLAN_PIECE_BYTES);
     pj->pub.steps = arena_alloc(&plan->arena, (job->step_count + 1) * sizeof *pj->pub.steps);
@@ -319,7 +322,7 @@ static void plan_job_steps(struct ci_plan *plan, struct plan_job *pj, json_t *co
     for (size_t i = 0; i < job->step_count; i++) {
         const struct workflow_step *step = &job->steps[i];
         struct ci_plan_step *out = &pj->pub.steps[i];
-        bool is_lost = false;
+        bool is_lost = false, brings_tree = false;
 
         out->name = facts[i].name;
         out->command = step->satisfied_by != NULL ? NULL : step->run;
@@ -332,13 +335,17 @@ static void plan_job_steps(struct ci_plan *plan, struct plan_job *pj, json_t *co
             out->kind = is_unwanted ? CI_STEP_UNWANTED : CI_STEP_SKIPPED;
             out->reason = pj->pub.reason;
         } else {
-            plan_one_step(plan, pj, step, &facts[i], &scope, out, &is_lost);
+            plan_one_step(plan, pj, step, &facts[i], &scope, out, &is_lost, &brings_tree);
+            has_tree = has_tree || brings_tree;
         }
         if (is_lost && lost == NULL && i + 1 < job->step_count)
             lost = out->name;
     }
     if (lost != NULL)
         pj->pub.note = arena_printf(&plan->arena, "step '%s' is not mirrored; later steps may need it", lost);
+    pj->starts_empty = !has_tree;
+    if (pj->starts_empty && pj->pub.note == NULL)
+        pj->pub.note = "no step checks the tree out: its folder is empty, as on GitHub";
 }
 
 static const char *unique_id(struct ci_plan *plan, const char *id)

@@ -234,6 +234,19 @@ static void forget_failure(struct ci_job_result *result)
     result->steps_run = result->steps_satisfied = result->steps_skipped = 0;
 }
 
+/* The folder that the steps find: a copy of the tree, where one of them would check it out. */
+static int make_tree(struct node *node, struct job_runner *runner, struct error *err)
+{
+    static const char text[] = "== no step checks the tree out: the folder is empty, as on GitHub\n";
+
+    if (node->run->options->in_place)
+        return 0;
+    if (!node->job->starts_empty || node->job->pub.is_dynamic)
+        return tree_source_copy(node->run->source, runner->tree_dir, err);
+    job_runner_log(runner, text, sizeof text - 1);
+    return file_make_directories(runner->tree_dir, 0700, err);
+}
+
 /* Runs the steps, each time in a fresh copy of the tree, as often as the definition says. */
 static int run_steps(struct node *node, struct job_runner *runner, const char *scratch, struct error *err)
 {
@@ -249,7 +262,7 @@ static int run_steps(struct node *node, struct job_runner *runner, const char *s
         struct error ignored = {0};
 
         if (file_make_directories(scratch, 0700, err) < 0 ||
-            (!o->in_place && tree_source_copy(node->run->source, runner->tree_dir, err) < 0) || job_runner_run(runner, err) < 0) {
+            make_tree(node, runner, err) < 0 || job_runner_run(runner, err) < 0) {
             json_decref(contexts);
             return -1;
         }

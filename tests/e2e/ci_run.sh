@@ -171,7 +171,7 @@ jobs:
         with: {level: 3}
   broken:
     runs-on: ubuntu-latest
-    steps: [{run: "echo 'src/a.c:3:1: error: no <good>'; test -e good"}]
+    steps: [{uses: actions/checkout@v4}, {run: "echo 'src/a.c:3:1: error: no <good>'; test -e good"}]
 EOS
 echo x >"$SCRATCH/red/good"
 (cd "$SCRATCH/red" && git init -q && git add -A && git commit -qm Start && git rm -q good && git commit -qm Break)
