@@ -152,6 +152,7 @@ char *cache_key(struct ci_plan *plan, const struct plan_job *pj, const json_t *c
     sha256_update_text(&h, ground->conditions);
     sha256_update_text(&h, plan->container_engine);
     sha256_update_text(&h, pj->pub.id);
+    sha256_update_text(&h, pj->starts_empty ? "without a tree" : "");
     for (size_t i = 0; i < sizeof nodes / sizeof *nodes; i++)
         hash_node(&h, nodes[i]);
     hash_steps(&h, plan, job->steps, job->step_count, 0);
