@@ -3,6 +3,7 @@
 #include "agent/agent_tree_internal.h"
 
 #include "agent/slots.h"
+#include "agent/thread_history.h"
 #include "base/alloc.h"
 #include "base/buf.h"
 #include "base/json.h"
@@ -52,7 +53,7 @@ void agent_node_free(struct agent_node *node)
     vec_finish(&node->children);
     vec_finish(&node->ops);
     str_list_finish(&node->inbox);
-    conversation_destroy(node->history);
+    thread_history_destroy(node->history);
     agent_work_destroy(node->work);
     free(node->id);
     free(node->name);
@@ -295,7 +296,7 @@ static int open_session(struct agent_node *node, struct error *err)
         agent_job_fill_spec(node, &spec, &tools);
     node->session = agent_session_open(tree->office, &spec, err);
     if (node->session != NULL) {
-        conversation_destroy(node->history);
+        thread_history_destroy(node->history);
         node->history = NULL;
     }
     free(cwd);

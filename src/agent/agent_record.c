@@ -92,10 +92,10 @@ int agent_record_restore(struct agent_tree *tree, struct error *err)
     return tree->root->history == NULL ? -1 : 0;
 }
 
-struct conversation *agent_record_history(const struct agent_node *node, struct error *err)
+struct thread_history *agent_record_history(const struct agent_node *node, struct error *err)
 {
     const char *folder = office_options_of(node->tree->office)->rollout_dir;
-    struct conversation *history;
+    struct thread_history *history;
     char *path;
 
     if (folder == NULL) {

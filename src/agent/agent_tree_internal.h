@@ -62,7 +62,7 @@ struct agent_node {
     char *last_task; /* what it was last asked */
     struct agent_host host;
     struct agent_session *session; /* NULL before its first turn and when closed */
-    struct conversation *history;  /* what its session starts from, or NULL */
+    struct thread_history *history; /* what its session starts from, or NULL */
     struct fiber *fiber;           /* its life, while it is not final */
     struct str_list inbox;         /* starts its next turn */
     struct vec mail;               /* of struct agent_mail * */
@@ -181,6 +181,6 @@ int agent_record_open(struct agent_tree *tree, struct error *err);
 /* Makes the nodes that an earlier process knew. */
 int agent_record_restore(struct agent_tree *tree, struct error *err);
 /* The conversation that was kept of NODE. NULL with ERR set when there is none. */
-struct conversation *agent_record_history(const struct agent_node *node, struct error *err);
+struct thread_history *agent_record_history(const struct agent_node *node, struct error *err);
 
 #endif

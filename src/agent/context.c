@@ -3,6 +3,7 @@
 
 #include "base/alloc.h"
 #include "base/buf.h"
+#include "base/json.h"
 #include "base/str.h"
 #include "base/utf8.h"
 #include "base/vec.h"
@@ -16,11 +17,12 @@
 #define MAX_STEPS             60   /* in the list of steps */
 #define STEP_MAX_BYTES        240
 #define RESULT_MIN_BYTES      2000
+#define TASK_MIN_BYTES        2000 /* a task is not cut below this */
 
 struct kept_message {
     enum message_role role;
     char *text;
-    bool is_fixed;
+    enum kept_kind kind;
 };
 
 struct context {
@@ -30,6 +32,8 @@ struct context {
     struct str_list steps;  /* the newest last */
     size_t dropped_steps;
     char *plan;             /* arguments of the last update_plan, or NULL */
+    size_t written;         /* so many of kept were given to context_write() */
+    bool is_plan_written;
 };
 
 struct context *context_create(int64_t window_tokens, int64_t limit_tokens)
@@ -46,16 +50,18 @@ void context_set_window(struct context *context, int64_t window_tokens, int64_t 
     context->limit = limit_tokens > 0 && limit_tokens < context->window ? limit_tokens : context->window / 10 * 9;
 }
 
+static void free_message(struct kept_message *message)
+{
+    free(message->text);
+    free(message);
+}
+
 void context_destroy(struct context *context)
 {
     if (context == NULL)
         return;
-    for (size_t i = 0; i < context->kept.len; i++) {
-        struct kept_message *message = context->kept.items[i];
-
-        free(message->text);
-        free(message);
-    }
+    for (size_t i = 0; i < context->kept.len; i++)
+        free_message(context->kept.items[i]);
     vec_finish(&context->kept);
     str_list_finish(&context->steps);
     free(context->plan);
@@ -77,19 +83,83 @@ static char *shorten(const char *text, size_t n, size_t max)
     return buf_take(&b);
 }
 
-const char *context_keep(struct context *context, enum message_role role, const char *text, bool is_fixed,
-                         char **shortened)
+static void add_kept(struct context *context, enum message_role role, enum kept_kind kind, const char *text)
 {
     struct kept_message *message = xcalloc(1, sizeof *message);
+
+    message->role = role;
+    message->text = xstrdup(text);
+    message->kind = kind;
+    vec_push(&context->kept, message);
+}
+
+const char *context_keep(struct context *context, enum message_role role, const char *text, enum kept_kind kind,
+                         char **shortened)
+{
     size_t n = strlen(text);
     size_t max = (size_t)(context->window / 2) * BYTES_PER_TOKEN;
 
     *shortened = n > max ? shorten(text, n, max) : NULL;
-    message->role = role;
-    message->text = xstrdup(*shortened != NULL ? *shortened : text);
-    message->is_fixed = is_fixed;
-    vec_push(&context->kept, message);
+    add_kept(context, role, kind, *shortened != NULL ? *shortened : text);
     return *shortened != NULL ? *shortened : text;
+}
+
+static void set_plan(struct context *context, const char *arguments)
+{
+    free(context->plan);
+    context->plan = xstrdup(arguments);
+    context->is_plan_written = false;
+}
+
+void context_copy(struct context *to, const struct context *from)
+{
+    for (size_t i = 0; i < from->kept.len; i++) {
+        const struct kept_message *message = from->kept.items[i];
+
+        add_kept(to, message->role, message->kind, message->text);
+    }
+    if (from->plan != NULL)
+        set_plan(to, from->plan);
+}
+
+void context_write(struct context *context, struct json_writer *w, bool only_new)
+{
+    jw_key(w, "kept");
+    jw_array_begin(w);
+    for (size_t i = only_new ? context->written : 0; i < context->kept.len; i++) {
+        const struct kept_message *message = context->kept.items[i];
+
+        jw_object_begin(w);
+        jw_pair_int(w, "role", (int64_t)message->role);
+        jw_pair_int(w, "kind", (int64_t)message->kind);
+        jw_pair_string(w, "text", message->text);
+        jw_object_end(w);
+    }
+    jw_array_end(w);
+    if (context->plan != NULL && !(only_new && context->is_plan_written))
+        jw_pair_string(w, "plan", context->plan);
+    context->written = context->kept.len;
+    context->is_plan_written = true;
+}
+
+bool context_read(struct context *context, const json_t *object)
+{
+    const json_t *message;
+    const char *plan = json_get_string(object, "plan", NULL);
+    size_t i;
+
+    json_array_foreach(json_object_get(object, "kept"), i, message) {
+        int64_t role = json_get_int(message, "role", -1), kind = json_get_int(message, "kind", -1);
+        const char *text = json_get_string(message, "text", NULL);
+
+        if (role < MESSAGE_DEVELOPER || role > MESSAGE_ASSISTANT || kind < KEPT_CONTEXT || kind > KEPT_WORD ||
+            text == NULL)
+            return false;
+        add_kept(context, (enum message_role)role, (enum kept_kind)kind, text);
+    }
+    if (plan != NULL)
+        set_plan(context, plan);
+    return true;
 }
 
 size_t context_result_limit(const struct context *context)
@@ -115,8 +185,7 @@ void context_note_step(struct context *context, const char *name, const char *ar
     struct buf b = BUF_INIT;
 
     if (strcmp(name, "update_plan") == 0 && !is_error) {
-        free(context->plan);
-        context->plan = xstrdup(arguments);
+        set_plan(context, arguments);
         return;
     }
     buf_printf(&b, "%s ", name);
@@ -147,31 +216,71 @@ const char *context_summary_prompt(const char *prompt)
            "repeat them. Call no tool. Answer with the summary alone.";
 }
 
-/* Which messages stay: the fixed ones, the first one that was sent, and the newest as far as they fit. */
-static void choose(const struct context *context, bool *stays)
+static int64_t tokens_of(const struct kept_message *message)
 {
-    int64_t room = context->limit / 2;
-    bool has_first = false;
+    return token_estimate_text(strlen(message->text));
+}
+
+/* The largest task that can still lose its middle, or NULL. */
+static struct kept_message *largest_task(const struct context *context)
+{
+    struct kept_message *largest = NULL;
 
     for (size_t i = 0; i < context->kept.len; i++) {
-        const struct kept_message *message = context->kept.items[i];
+        struct kept_message *message = context->kept.items[i];
 
-        stays[i] = message->is_fixed || !has_first;
-        has_first = has_first || !message->is_fixed;
-        if (stays[i])
-            room -= token_estimate_text(strlen(message->text));
+        if (message->kind == KEPT_TASK && strlen(message->text) > TASK_MIN_BYTES &&
+            (largest == NULL || strlen(message->text) > strlen(largest->text)))
+            largest = message;
     }
+    return largest;
+}
+
+/* What always stays must leave room for work. Returns its tokens. */
+static int64_t fit_tasks(struct context *context)
+{
+    struct kept_message *largest;
+    int64_t sum = 0;
+
+    for (size_t i = 0; i < context->kept.len; i++)
+        if (((struct kept_message *)context->kept.items[i])->kind != KEPT_WORD)
+            sum += tokens_of(context->kept.items[i]);
+    while (sum > context->limit / 4 * 3 && (largest = largest_task(context)) != NULL) {
+        size_t n = strlen(largest->text);
+        char *half = shorten(largest->text, n, n / 2);
+
+        sum -= tokens_of(largest);
+        free(largest->text);
+        largest->text = half;
+        sum += tokens_of(largest);
+    }
+    return sum;
+}
+
+/* Forgets what was said and does not fit any more, the oldest first. */
+static void drop_words(struct context *context)
+{
+    int64_t room = context->limit / 2 - fit_tasks(context);
+    struct vec stay = {0};
+
     for (size_t i = context->kept.len; i-- > 0;) {
-        const struct kept_message *message = context->kept.items[i];
-        int64_t tokens = token_estimate_text(strlen(message->text));
+        struct kept_message *message = context->kept.items[i];
 
-        if (stays[i])
-            continue;
-        if (tokens > room)
-            break;
-        stays[i] = true;
-        room -= tokens;
+        if (message->kind != KEPT_WORD) {
+            vec_push(&stay, message);
+        } else if (tokens_of(message) <= room) {
+            room -= tokens_of(message);
+            vec_push(&stay, message);
+        } else {
+            free_message(message);
+        }
     }
+    vec_finish(&context->kept);
+    context->kept = (struct vec){0};
+    for (size_t i = stay.len; i-- > 0;)
+        vec_push(&context->kept, stay.items[i]);
+    vec_finish(&stay);
+    context->written = 0;
 }
 
 static void append_steps(struct buf *b, const struct context *context)
@@ -188,16 +297,14 @@ struct conversation *context_rebuild(struct context *context, const struct conve
 {
     struct conversation *fresh = conversation_create(conversation_wire(old), conversation_instructions(old),
                                                      conversation_tools(old), conversation_cache_key(old));
-    bool *stays = xcalloc(context->kept.len + 1, sizeof *stays);
     struct buf b = BUF_INIT;
     size_t max = (size_t)(context->limit / 4) * BYTES_PER_TOKEN;
 
-    choose(context, stays);
+    drop_words(context);
     for (size_t i = 0; i < context->kept.len; i++) {
         const struct kept_message *message = context->kept.items[i];
 
-        if (stays[i])
-            conversation_add_message(fresh, message->role, message->text);
+        conversation_add_message(fresh, message->role, message->text);
     }
     if (context->plan != NULL)
         buf_printf(&b, "Your plan (update_plan): %s\n\n", context->plan);
@@ -213,6 +320,5 @@ struct conversation *context_rebuild(struct context *context, const struct conve
     buf_puts(&b, "\nGo on with the work.");
     conversation_add_message(fresh, MESSAGE_USER, b.data);
     buf_free(&b);
-    free(stays);
     return fresh;
 }

@@ -781,7 +781,7 @@ const struct usage *agent_session_usage(const struct agent_session *s)
     return s->thread == NULL ? &none : thread_usage(s->thread);
 }
 
-struct conversation *agent_session_fork(const struct agent_session *s, const char *note)
+struct thread_history *agent_session_fork(const struct agent_session *s, const char *note)
 {
     return s->thread == NULL ? NULL : thread_fork_history(s->thread, note);
 }

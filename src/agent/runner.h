@@ -21,7 +21,7 @@ struct role_registry;
 struct http_client;
 struct budget;
 struct cassette_recorder;
-struct conversation;
+struct thread_history;
 struct slots;
 struct sandbox_policy;
 struct inbox;
@@ -111,7 +111,7 @@ struct agent_spec {
     const char *default_model;
     const char *default_reasoning_effort;
     const struct agent_tools *tools;      /* borrowed for the call; NULL: it works alone */
-    const struct conversation *history;   /* it starts from these items; NULL: from its context */
+    const struct thread_history *history; /* it starts from this; NULL: from its context */
     /* What has arrived for the thread; asked before each request and at the end of a turn. */
     void (*collect_input)(void *data, struct str_list *messages);
     void *input_data;
@@ -140,9 +140,9 @@ int agent_session_compact(struct agent_session *session, struct error *err);
 int agent_session_set_model(struct agent_session *session, const char *model, struct error *err);
 const char *agent_session_model(const struct agent_session *session); /* NULL: a program knows */
 const struct usage *agent_session_usage(const struct agent_session *session);
-/* The items so far for a fork, with NOTE as the answer to open tool calls; NULL when a program has them. The caller
- * destroys it. */
-struct conversation *agent_session_fork(const struct agent_session *session, const char *note);
+/* What a fork starts from, with NOTE as the answer to open tool calls; NULL when a program has it. The caller destroys
+ * it (agent/thread_history.h). */
+struct thread_history *agent_session_fork(const struct agent_session *session, const char *note);
 const struct sandbox_policy *agent_session_policy(const struct agent_session *session);
 const char *agent_session_thread_id(const struct agent_session *session);
 void agent_session_close(struct agent_session *session); /* NULL is fine */

@@ -27,6 +27,13 @@
 
 enum thread_state { THREAD_IDLE, THREAD_ASKING, THREAD_TOOLS };
 
+/* A message that waits for the next request. */
+struct queued_message {
+    char *text;
+    enum kept_kind kind;
+    bool is_kept; /* survives a compaction */
+};
+
 /* One tool call of the current answer. */
 struct pending_call {
     struct thread *thread;
@@ -63,7 +70,7 @@ struct thread {
     struct model_call *call;
     struct vec pending;     /* of struct pending_call *, in the order of the answer */
     size_t next_serial;     /* the next call that may not run beside others */
-    struct str_list queued; /* messages that arrived while busy */
+    struct vec queued;      /* of struct queued_message *: they go with the next request */
     struct timer *deadline;
     struct timer *later;
     struct usage usage;
@@ -78,6 +85,7 @@ struct thread {
     unsigned next_item;
     size_t kept_bytes; /* of the conversation, in the rollout */
     bool has_asked;
+    bool has_task; /* the first message has come */
     bool compacts_only; /* the turn is a compaction that was asked for */
     bool in_callback;
     bool is_dead; /* destroyed within a callback: freed when it returns */
@@ -110,13 +118,39 @@ static void emit(struct thread *t, json_t *event)
 static void keep_history(struct thread *t)
 {
     if (t->options.keeps_history && t->options.rollout != NULL)
-        t->kept_bytes = thread_history_write(t->options.rollout, t->conversation, t->kept_bytes);
+        t->kept_bytes = thread_history_write(t->options.rollout, t->conversation, t->context, t->kept_bytes);
+}
+
+static void queue_message(struct thread *t, const char *text, enum kept_kind kind, bool is_kept)
+{
+    struct queued_message *message = xcalloc(1, sizeof *message);
+
+    message->text = xstrdup(text);
+    message->kind = kind;
+    message->is_kept = is_kept;
+    vec_push(&t->queued, message);
+}
+
+static void drop_queued(struct thread *t)
+{
+    for (size_t i = 0; i < t->queued.len; i++) {
+        struct queued_message *message = t->queued.items[i];
+
+        free(message->text);
+        free(message);
+    }
+    vec_finish(&t->queued);
 }
 
 static void collect_input(struct thread *t)
 {
+    struct str_list messages = {0};
+
     if (t->options.collect_input != NULL)
-        t->options.collect_input(t->options.data, t, &t->queued);
+        t->options.collect_input(t->options.data, t, &messages);
+    for (size_t i = 0; i < messages.len; i++)
+        queue_message(t, messages.items[i], KEPT_WORD, true);
+    str_list_finish(&messages);
 }
 
 static char *next_item_id(struct thread *t)
@@ -190,7 +224,7 @@ static void free_thread(struct thread *t)
     free(t->compact_prompt);
     free(t->summary);
     rollout_close(t->options.rollout);
-    str_list_finish(&t->queued);
+    drop_queued(t);
     json_decref(t->submission);
     free(t->submission_tool);
     buf_free(&t->deltas.held);
@@ -346,7 +380,8 @@ static void on_answer(void *data, const struct usage *usage, const char *incompl
         char *text = xasprintf("Your work is not finished until you call the tool `%s`. Call it now.", t->owes);
 
         t->reminders++;
-        str_list_take(&t->queued, text);
+        queue_message(t, text, KEPT_WORD, false);
+        free(text);
         ask(t);
     } else {
         end_turn(t, NULL);
@@ -441,7 +476,7 @@ static size_t queued_bytes(const struct thread *t)
     size_t n = 0;
 
     for (size_t i = 0; i < t->queued.len; i++)
-        n += strlen(t->queued.items[i]);
+        n += strlen(((const struct queued_message *)t->queued.items[i])->text);
     return n;
 }
 
@@ -452,6 +487,14 @@ static void start_compaction(struct thread *t)
     t->compacted_from = conversation_estimate_tokens(t->conversation);
     conversation_add_message(t->conversation, MESSAGE_USER, context_summary_prompt(t->compact_prompt));
     call_model(t, &events);
+}
+
+static void add_kept(struct thread *t, enum message_role role, const char *text, enum kept_kind kind)
+{
+    char *shortened;
+
+    conversation_add_message(t->conversation, role, context_keep(t->context, role, text, kind, &shortened));
+    free(shortened);
 }
 
 static void ask(struct thread *t)
@@ -474,14 +517,14 @@ static void ask(struct thread *t)
         return;
     }
     for (size_t i = 0; i < t->queued.len; i++) {
-        char *shortened;
+        const struct queued_message *message = t->queued.items[i];
 
-        conversation_add_message(
-            t->conversation, MESSAGE_USER,
-            context_keep(t->context, MESSAGE_USER, t->queued.items[i], false, &shortened));
-        free(shortened);
+        if (message->is_kept)
+            add_kept(t, MESSAGE_USER, message->text, message->kind);
+        else
+            conversation_add_message(t->conversation, MESSAGE_USER, message->text);
     }
-    str_list_finish(&t->queued);
+    drop_queued(t);
     t->has_asked = true;
     keep_history(t);
     call_model(t, &events);
@@ -709,42 +752,46 @@ static void begin_turn(void *data)
 
 void thread_add_message(struct thread *t, enum message_role role, const char *text)
 {
-    char *shortened;
-
-    if (t->state != THREAD_IDLE) {
-        str_list_add(&t->queued, text);
-        return;
-    }
-    conversation_add_message(t->conversation, role, context_keep(t->context, role, text, true, &shortened));
-    free(shortened);
+    if (t->state == THREAD_IDLE)
+        add_kept(t, role, text, KEPT_CONTEXT);
+    else
+        queue_message(t, text, KEPT_WORD, true);
 }
 
-struct conversation *thread_fork_history(const struct thread *t, const char *note)
+struct thread_history *thread_fork_history(const struct thread *t, const char *note)
 {
     struct conversation *fork = conversation_copy_items(t->conversation);
+    struct thread_history *history = xcalloc(1, sizeof *history);
 
     for (size_t i = 0; t->state == THREAD_TOOLS && i < t->pending.len; i++) {
         const struct pending_call *p = t->pending.items[i];
 
         conversation_add_tool_result(fork, p->call_id, note, p->custom, false);
     }
-    return fork;
+    history->items = fork;
+    history->context = context_create(0, 0);
+    context_copy(history->context, t->context);
+    return history;
 }
 
-int thread_take_history(struct thread *t, const struct conversation *history, struct error *err)
+int thread_take_history(struct thread *t, const struct thread_history *history, struct error *err)
 {
-    if (conversation_wire(history) != conversation_wire(t->conversation))
+    if (conversation_wire(history->items) != conversation_wire(t->conversation))
         return error_set(err, ERROR_CONFIG,
                          "the conversation was kept in the form of another wire API than its provider speaks now; use "
                          "a provider with the same wire_api");
-    conversation_take_items(t->conversation, history);
+    conversation_take_items(t->conversation, history->items);
+    context_copy(t->context, history->context);
     t->has_asked = true;
     return 0;
 }
 
 void thread_submit(struct thread *t, const char *text)
 {
-    str_list_add(&t->queued, text);
+    bool starts_turn = t->state == THREAD_IDLE && t->later == NULL;
+
+    queue_message(t, text, !t->has_task || (starts_turn && t->owes != NULL) ? KEPT_TASK : KEPT_WORD, true);
+    t->has_task = true;
     json_decref(t->submission);
     t->submission = NULL;
     if (t->options.rollout != NULL) {
@@ -753,7 +800,7 @@ void thread_submit(struct thread *t, const char *text)
         record(t, event);
         json_decref(event);
     }
-    if (t->state == THREAD_IDLE && t->later == NULL)
+    if (starts_turn)
         t->later = timer_start(t->options.loop, 0, begin_turn, t);
 }
 

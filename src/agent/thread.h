@@ -36,6 +36,7 @@ struct tool_set;
 struct agent_host;
 struct rollout;
 struct thread;
+struct thread_history;
 
 struct thread_options {
     struct loop *loop;
@@ -83,16 +84,18 @@ void thread_destroy(struct thread *thread); /* NULL is fine */
 /* Adds a message without starting a turn (context, results that arrive while idle). */
 void thread_add_message(struct thread *thread, enum message_role role, const char *text);
 
-/* The items so far, with NOTE as the answer to every tool call that is still open: what a fork of this thread starts
- * from. The caller destroys it. */
-struct conversation *thread_fork_history(const struct thread *thread, const char *note);
+/* The items so far, with NOTE as the answer to every tool call that is still open, and what of them compactions keep:
+ * what a fork of this thread starts from. The caller destroys it. */
+struct thread_history *thread_fork_history(const struct thread *thread, const char *note);
 
 /* HISTORY takes the place of the items of a thread that has not run yet. -1 with ERR set when it was made for
  * another wire API. */
-int thread_take_history(struct thread *thread, const struct conversation *history, struct error *err);
+int thread_take_history(struct thread *thread, const struct thread_history *history, struct error *err);
 
 /* Adds TEXT as the user's message and starts a turn; while a turn runs the message is queued and goes with
- * the next request. */
+ * the next request. The first message of a thread (also of one that goes on from a history) is its task, which
+ * compactions keep word for word; where the thread owes a submission, every message that starts a turn is one (the
+ * findings on what it made). */
 void thread_submit(struct thread *thread, const char *text);
 
 /* A turn that only compacts the conversation. -1 with ERR set when there is nothing to compact, or a turn runs. */

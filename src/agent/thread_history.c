@@ -1,17 +1,30 @@
 /* agent/thread_history.c: see thread_history.h. */
 #include "agent/thread_history.h"
 
+#include "agent/context.h"
+#include "base/alloc.h"
 #include "base/buf.h"
 #include "base/json.h"
 #include "base/log.h"
 #include "model/conversation.h"
 #include "store/rollout.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 #define LINE_TYPE "conversation"
 
-size_t thread_history_write(struct rollout *rollout, const struct conversation *conversation, size_t written)
+void thread_history_destroy(struct thread_history *history)
+{
+    if (history == NULL)
+        return;
+    conversation_destroy(history->items);
+    context_destroy(history->context);
+    free(history);
+}
+
+size_t thread_history_write(struct rollout *rollout, const struct conversation *conversation, struct context *context,
+                            size_t written)
 {
     struct buf b = BUF_INIT;
     struct json_writer w = {.out = &b};
@@ -28,6 +41,7 @@ size_t thread_history_write(struct rollout *rollout, const struct conversation *
     jw_pair_string(&w, "open_role", conversation_open_role(conversation));
     jw_key(&w, "items");
     jw_string_n(&w, bytes + written, n - written);
+    context_write(context, &w, written > 0);
     jw_object_end(&w);
     rollout_add(rollout, LINE_TYPE, b.data, b.len);
     if (rollout_flush(rollout, &err) < 0)
@@ -38,6 +52,7 @@ size_t thread_history_write(struct rollout *rollout, const struct conversation *
 
 struct reader {
     struct buf items;
+    struct context *context;
     int64_t wire;
     unsigned count;
     char open_role[16];
@@ -57,8 +72,15 @@ static bool on_line(void *data, const char *timestamp, const char *type, const j
         r->is_broken = true;
         return false;
     }
-    if (json_get_bool(payload, "is_whole", false))
+    if (json_get_bool(payload, "is_whole", false)) {
         buf_clear(&r->items);
+        context_destroy(r->context);
+        r->context = context_create(0, 0);
+    }
+    if (!context_read(r->context, payload)) {
+        r->is_broken = true;
+        return false;
+    }
     buf_append(&r->items, json_string_value(items), json_string_length(items));
     r->wire = json_get_int(payload, "wire", 0);
     r->count = (unsigned)json_get_int(payload, "count", 0);
@@ -66,19 +88,23 @@ static bool on_line(void *data, const char *timestamp, const char *type, const j
     return true;
 }
 
-struct conversation *thread_history_read(const char *path, struct error *err)
+struct thread_history *thread_history_read(const char *path, struct error *err)
 {
-    struct reader r = {.wire = -1};
-    struct conversation *c = NULL;
+    struct reader r = {.context = context_create(0, 0), .wire = -1};
+    struct thread_history *history = NULL;
 
     if (rollout_read(path, on_line, &r, err) == 0) {
         if (r.is_broken || r.wire < WIRE_RESPONSES || r.wire > WIRE_MESSAGES) {
             error_set(err, ERROR_NOT_FOUND, "%s holds no conversation to go on with", path);
         } else {
-            c = conversation_create((enum wire_api)r.wire, NULL, NULL, NULL);
-            conversation_restore(c, buf_cstr(&r.items), r.items.len, r.open_role, r.count);
+            history = xcalloc(1, sizeof *history);
+            history->items = conversation_create((enum wire_api)r.wire, NULL, NULL, NULL);
+            conversation_restore(history->items, buf_cstr(&r.items), r.items.len, r.open_role, r.count);
+            history->context = r.context;
+            r.context = NULL;
         }
     }
+    context_destroy(r.context);
     buf_free(&r.items);
-    return c;
+    return history;
 }
