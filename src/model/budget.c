@@ -107,6 +107,29 @@ static enum budget_answer check(int64_t limit, int64_t spent, int64_t reserved, 
     return wanted <= limit - spent && reserved > 0 ? BUDGET_LATER : BUDGET_REFUSED;
 }
 
+/* What goes on: twice the limit, or what the request needs when that is more. */
+static void hint_next_limit(const struct budget *b, bool by_tokens, int64_t tokens, bool by_cost, int64_t cost_microusd,
+                            struct error *err)
+{
+    const struct budget_limits *l = &b->limits;
+
+    if (b->parent != NULL) {
+        error_hint(err, "raise the limit to go on");
+    } else if (by_tokens) {
+        int64_t need = spent_tokens(b) + tokens;
+
+        error_hint(err, "`cadre resume --max-tokens %lld` goes on",
+                   (long long)(need > l->max_tokens * 2 ? need : l->max_tokens * 2));
+    } else if (by_cost) {
+        int64_t need = b->spent.cost_microusd + cost_microusd + 5000; /* rounded to cents, not below it */
+
+        error_hint(err, "`cadre resume --max-cost %.2f` goes on",
+                   (double)(need > l->max_cost_microusd * 2 ? need : l->max_cost_microusd * 2) / 1e6);
+    } else {
+        error_hint(err, "raise the limit to go on");
+    }
+}
+
 static enum budget_answer check_budget(const struct budget *b, int64_t tokens, int64_t cost_microusd,
                                        struct error *err)
 {
@@ -132,7 +155,7 @@ static enum budget_answer check_budget(const struct budget *b, int64_t tokens, i
     else
         error_set(err, ERROR_LIMIT, "the request budget of %s is used up: %lld of %lld sent", b->name,
                   (long long)b->spent.requests, (long long)l->max_requests);
-    error_hint(err, "raise the limit to go on");
+    hint_next_limit(b, by_tokens == BUDGET_REFUSED, tokens, by_cost == BUDGET_REFUSED, cost_microusd, err);
     if (err != NULL)
         err->os_errno = EDQUOT; /* see model_error_is_budget() */
     return worst;

@@ -520,6 +520,18 @@ static void on_refused(void *data)
 
 /* Reserves the worst case: the estimated prompt and the longest answer. A token budget that is nearly used
  * up shortens the answer first. */
+/* A model of this machine costs nothing that anyone is billed for; said once, because a limit on money does not stop it. */
+static void warn_of_free_model(const struct model_call *call)
+{
+    static bool is_said;
+
+    if (!is_said)
+        log_warning("model %s is served by this machine and has no price: it counts as $0 and a limit on money does not stop it;\n"
+                    "  limit tokens (--max-tokens), or set its prices in cadre.toml under [models.\"%s\"]",
+                    call->options.model, call->options.model);
+    is_said = true;
+}
+
 static enum budget_answer reserve(struct model_call *call, struct error *err)
 {
     struct budget *budget = call->options.budget;
@@ -535,6 +547,8 @@ static enum budget_answer reserve(struct model_call *call, struct error *err)
                    call->options.model);
         return BUDGET_REFUSED;
     }
+    if (budget_limits_cost(budget) && !call->has_price)
+        warn_of_free_model(call);
     if (left < output && left >= MIN_OUTPUT_TOKENS)
         output = left;
     worst = (struct usage){.input_tokens = input, .output_tokens = output};

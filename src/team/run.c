@@ -307,6 +307,7 @@ static void run_free(struct run *run)
     free(run->exploration);
     free(run->notes_path);
     free(run->pull_request);
+    json_decref(run->limits);
     free(run);
 }
 

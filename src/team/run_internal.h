@@ -58,6 +58,7 @@ struct run {
     struct git_repo *repo;
     struct journal *journal;
     int64_t created_ms;  /* of a run that is resumed */
+    json_t *limits;      /* those that the command line gave, then or now; they outlive a stop */
     bool was_completed;  /* so says the journal of a run that is resumed */
     struct office *office;
     struct budget *budget;

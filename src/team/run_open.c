@@ -7,6 +7,7 @@
 #include "base/buf.h"
 #include "base/clock.h"
 #include "base/file.h"
+#include "base/json.h"
 #include "base/log.h"
 #include "base/path.h"
 #include "git/merge.h"
@@ -41,6 +42,34 @@ void run_apply_limits(struct run *run)
         s->max_cost_microusd = (int64_t)(o->max_cost_usd * 1e6);
     if (o->max_minutes > 0)
         s->max_minutes = o->max_minutes;
+}
+
+/* The limits on what is spent that the command line gives, over those of OLD (taken; may be NULL). */
+static json_t *given_limits(const struct run_options *o, json_t *old)
+{
+    json_t *limits = json_is_object(old) ? old : json_object();
+
+    if (limits != old)
+        json_decref(old);
+    if (o->max_tokens > 0)
+        json_object_set_new(limits, "max_tokens", json_integer((json_int_t)o->max_tokens));
+    if (o->max_cost_usd > 0)
+        json_object_set_new(limits, "max_cost_microusd", json_integer((json_int_t)(o->max_cost_usd * 1e6)));
+    if (o->max_minutes > 0)
+        json_object_set_new(limits, "max_minutes", json_integer(o->max_minutes));
+    return limits;
+}
+
+/* A run that goes on keeps to what it was given, unless it is given something else now. */
+static int recall_limits(struct run *run, struct error *err)
+{
+    struct run_settings *s = &run->settings;
+
+    run->limits = given_limits(&run->options, run->limits);
+    s->max_tokens = json_get_int(run->limits, "max_tokens", s->max_tokens);
+    s->max_cost_microusd = json_get_int(run->limits, "max_cost_microusd", s->max_cost_microusd);
+    s->max_minutes = json_get_int(run->limits, "max_minutes", s->max_minutes);
+    return run_put_json(run, "meta", "limits", run->limits, err);
 }
 
 /* An allowance of a check that does not exist allows nothing, and its author thinks it does. */
@@ -187,6 +216,7 @@ int run_begin(struct run *run, struct error *err)
     char *journal_path = NULL;
     char id[RUN_ID_BYTES];
     struct journal_run row;
+    char *limits = NULL;
     int rc = -1;
 
     if (git_head(run->repo, &head, &run->target, err) < 0)
@@ -204,13 +234,15 @@ int run_begin(struct run *run, struct error *err)
     run->verified = xstrdup(head);
     run->branch = xasprintf("cadre/%s", id);
     run->goal = xstrdup(run->options.goal);
+    run->limits = given_limits(&run->options, NULL);
+    limits = json_dumps(run->limits, JSON_COMPACT);
     row = (struct journal_run){.id = run->id,
                                .goal = run->goal,
                                .repo = (char *)git_repo_toplevel(run->repo),
                                .base_commit = run->base,
                                .target_branch = run->target,
                                .state = "running",
-                               .config = "{}",
+                               .config = limits,
                                .created_ms = clock_wall_ms()};
     journal_path = run_dir_journal(id);
     run->journal = journal_create(journal_path, &row, err);
@@ -229,6 +261,7 @@ int run_begin(struct run *run, struct error *err)
 out:
     free(head);
     free(journal_path);
+    free(limits);
     return rc;
 }
 
@@ -357,7 +390,7 @@ int run_resume(struct run *run, struct error *err)
         return error_wrap(err, "resuming run %s", id);
     if (run->phase == PHASE_DONE && run->was_completed)
         return error_set(err, ERROR_USAGE, "run %s is finished", id);
-    if (journal_run_set_state(run->journal, "running", err) < 0)
+    if (recall_limits(run, err) < 0 || journal_run_set_state(run->journal, "running", err) < 0)
         return error_wrap(err, "resuming run %s", id);
     if (run_reopen_cassette(run, err) < 0 || open_office(run, err) < 0)
         return -1;

@@ -173,6 +173,9 @@ int run_load(struct run *run, struct error *err)
     run->target = xstrdup(row.target_branch);
     run->created_ms = row.created_ms;
     run->was_completed = str_eq(row.state, "completed");
+    run->limits = run_get_json(run, "meta", "limits");
+    if (run->limits == NULL && row.config != NULL)
+        run->limits = json_parse(row.config, strlen(row.config), "limits", NULL);
     meta = run_get_json(run, "meta", "run");
     if (meta == NULL) {
         /* Killed before the first step was written: everything starts from the base. */
