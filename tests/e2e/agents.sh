@@ -110,19 +110,19 @@ ok a_life_is_bounded heard_has default "the turn took longer than 1 s"
 try 'rule({role: "default", turn: 0}; [spawn("explorer"; "endless")]),
   rule({role: "default", turn: 1}; [sh("sleep 0.5")]),
   rule({role: "default", turn: 2}; [call("send_input"; {target: "explorer 1", message: "do this instead", interrupt: true}), call("wait_agent"; {targets: ["explorer 1"]})]),
-  say({role: "default"}; "over"), say({role: "explorer", input_contains: "do this instead"}; "did it"), rule({role: "explorer"}; [sh("sleep 30")])'
+  say({role: "default"}; "over"), say({role: "explorer", input_contains: "do this instead"}; "did it"), rule({role: "explorer"}; [sh("sleep 30.'$$'")])'
 ok input_can_interrupt heard_has default '{"completed":"did it"}'
 ok an_interrupted_agent_is_told heard_has explorer "<turn_aborted>"
 ok no_call_stays_without_an_answer heard_has explorer "aborted: the turn was interrupted"
-ok no_command_survives_an_interrupt is "$(pgrep -f 'sleep 3[0]' | wc -l)" 0
+ok no_command_survives_an_interrupt is "$(pgrep -f "sleep 3[0].$$" | wc -l)" 0
 
 # --- Closing a parent closes its children.
 try 'rule({role: "default", turn: 0}; [spawn("worker"; "work")]),
   rule({role: "default", turn: 1}; [sh("sleep 0.5")]), rule({role: "default", turn: 2}; [call("close_agent"; {target: "worker 1"})]),
   say({role: "default"}; "over"), rule({role: "worker", turn: 0}; [spawn("explorer"; "deep")]),
-  rule({role: "worker"}; [call("wait_agent"; {targets: ["explorer 1"]})]), rule({role: "explorer"}; [sh("sleep 31")])' -c agents.max_depth=2
+  rule({role: "worker"}; [call("wait_agent"; {targets: ["explorer 1"]})]), rule({role: "explorer"}; [sh("sleep 31.'$$'")])' -c agents.max_depth=2
 ok closing_a_running_parent_ends_well is "$code" 0
-ok its_children_are_closed_too is "$(pgrep -f 'sleep 3[1]' | wc -l) $(asked explorer .turn | wc -l)" "0 1"
+ok its_children_are_closed_too is "$(pgrep -f "sleep 3[1].$$" | wc -l) $(asked explorer .turn | wc -l)" "0 1"
 
 # --- Switched off.
 try 'say({}; "alone")' -c agents.enabled=false

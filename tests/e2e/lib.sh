@@ -19,7 +19,7 @@ test_number=0
 failures=0
 
 finish() {
-    for pid in "${MOCK_PIDS[@]}"; do kill "$pid" 2>/dev/null; wait "$pid" 2>/dev/null; done
+    for pid in "${MOCK_PIDS[@]}" $(cat "$SCRATCH/mock-pids" 2>/dev/null); do kill "$pid" 2>/dev/null; wait "$pid" 2>/dev/null; done
     if [ -n "${KEEP_SCRATCH:-}" ]; then echo "# kept $SCRATCH"; else rm -rf "$SCRATCH"; fi
     echo "1..$test_number"
     [ "$failures" -eq 0 ]
@@ -54,6 +54,7 @@ start_mock() {
     local out="$SCRATCH/mock.$RANDOM.out"
     "$CADRE" mock --script "$@" >"$out" 2>"$out.err" &
     MOCK_PIDS+=($!)
+    echo $! >>"$SCRATCH/mock-pids" # also of a subshell
     for _ in $(seq 200); do
         grep -q 'listening on' "$out" 2>/dev/null && break
         sleep 0.05
