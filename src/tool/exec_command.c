@@ -35,6 +35,7 @@ struct exec_session {
     struct process *process;
     struct process_exit exit;
     bool has_exited;
+    bool has_stdin;
     struct buf output;   /* not yet shown to the model */
     size_t dropped;      /* bytes lost from the middle of it */
     struct tool_call *waiting;
@@ -115,8 +116,9 @@ static void answer(struct exec_session *s)
                    s->exit.timed_out ? " (it took too long)" : "");
     else
         buf_printf(&call->output, "Process exited with code %d\n", s->exit.exit_code);
-    if (s->output.len / 4 > (size_t)s->max_tokens)
-        buf_printf(&call->output, "Original token count: %zu\n", s->output.len / 4);
+    if ((s->output.len + s->dropped) / 4 > (size_t)s->max_tokens)
+        buf_printf(&call->output, "Original token count: %zu\n", (s->output.len + s->dropped) / 4);
+    s->dropped = 0;
     if (s->has_exited && s->exit.exit_code != 0 && mentions_git_lock(&s->output))
         buf_puts(&call->output, "Note: .git is read-only here; the engine commits your working directory for you.\n");
     buf_puts(&call->output, "Output:\n");
@@ -197,6 +199,21 @@ static void wait_for(struct exec_session *s, struct tool_call *call, const json_
     s->yield = timer_start(call->ctx.loop, (uint64_t)yield_ms, on_yield, s);
 }
 
+/* Makes room: of the sessions whose command ended and whose end nobody asked for, the oldest goes. */
+static bool forget_ended_session(struct tool_session *owner)
+{
+    for (size_t i = 0; i < owner->sessions.len; i++) {
+        struct exec_session *s = owner->sessions.items[i];
+
+        if (s->has_exited && s->waiting == NULL) {
+            (void)vec_remove(&owner->sessions, i);
+            session_free(s);
+            return true;
+        }
+    }
+    return false;
+}
+
 /* --- Starting ---------------------------------------------------------------------------------------------------- */
 
 static void start_process(struct tool_call *call, const json_t *args, const char *const *argv, bool outside, bool tty,
@@ -220,8 +237,8 @@ static void start_process(struct tool_call *call, const json_t *args, const char
         .on_exit = on_process_exit,
     };
 
-    if (owner->sessions.len >= MAX_SESSIONS) {
-        tool_call_fail(call, "%d commands are running already; end one first", MAX_SESSIONS);
+    if (owner->sessions.len >= MAX_SESSIONS && !forget_ended_session(owner)) {
+        tool_call_fail(call, "%d commands are running already; wait for one (write_stdin without chars) or end it first", MAX_SESSIONS);
         goto out;
     }
     sandbox_policy_copy(&policy, call->ctx.policy);
@@ -234,6 +251,7 @@ static void start_process(struct tool_call *call, const json_t *args, const char
     s = xcalloc(1, sizeof *s);
     s->owner = owner;
     s->id = owner->next_id++;
+    s->has_stdin = tty;
     options.argv = (const char *const *)wrapped.items;
     options.data = s;
     s->process = process_start(call->ctx.loop, &options, &err);
@@ -301,6 +319,10 @@ static void start_write(struct tool_call *call, const json_t *args)
             continue;
         if (s->waiting != NULL) {
             tool_call_fail(call, "write_stdin: another call waits for session %lld", (long long)id);
+            return;
+        }
+        if (chars[0] != '\0' && !s->has_stdin) {
+            tool_call_fail(call, "write_stdin: session %lld has no standard input; run the command again with tty = true", (long long)id);
             return;
         }
         if (chars[0] != '\0' && !s->has_exited)

@@ -65,3 +65,21 @@ ok a_server_without_responses_speaks_chat is "$? $(tail -n 1 "$SCRATCH/oss.log" 
 ok oss_without_a_choice_is_a_usage_error is "$?" 2
 ok oss_without_a_choice_says_what_to_write has "$SCRATCH/oss.err" "add --local-provider ollama"
 unset CODEX_OSS_BASE_URL
+
+# --- sessions -------------------------------------------------------------------------------------------------------------
+script '{rules: [
+  {match: {turn: 0}, reply: {tool_calls: ([range(16) | call("exec_command"; {cmd: "sleep 0.6; echo ended", yield_time_ms: 250})] +
+    [call("exec_command"; {cmd: "echo one too many"})])}},
+  {match: {turn: 1}, fault: {delay_ms: 2000}, reply: {tool_calls: [call("exec_command"; {cmd: "echo there is room"}),
+    call("exec_command"; {cmd: "sleep 20", yield_time_ms: 250})]}},
+  {match: {turn: 2}, reply: {tool_calls: [call("write_stdin"; {session_id: 1017, chars: "hello"})]}},
+  {match: {turn: 3}, reply: {tool_calls: [call("exec_command"; {cmd: "head -c 3000000 /dev/zero | tr \"\\0\" x", max_output_tokens: 100})]}},
+  {match: {}, reply: {message: "done"}}]}' "$SCRATCH/sessions.json"
+start_mock "$SCRATCH/sessions.json" --log "$SCRATCH/sessions.log" --log-bodies
+"$CADRE" exec --json go >"$SCRATCH/sessions.out" 2>"$SCRATCH/sessions.err"
+ok commands_of_sessions_end_well is "$?" 0
+results() { jq -r '.body.input[]? | select(.type=="function_call_output").output' "$SCRATCH/sessions.log"; }
+ok more_than_sixteen_at_once_are_refused has <(results) "16 commands are running already; wait for one"
+ok ended_ones_make_room has <(results) "there is room"
+ok writing_without_a_terminal_is_an_error has <(results) "session 1017 has no standard input; run the command again with tty = true"
+ok what_was_dropped_counts has <(results) "Original token count: 750000"
