@@ -167,10 +167,15 @@ static bool name_is_taken(const struct agent_tree *tree, const char *nickname)
     return false;
 }
 
-/* The first candidate that nobody has; then "NAME 2" and so on. The caller frees. */
+/* A candidate that nobody has; then "NAME 2" and so on. The caller frees. */
 static char *choose_nickname(const struct agent_tree *tree, const struct role *role)
 {
-    for (unsigned round = 1;; round++) {
+    size_t candidates = role->nickname_candidates.len > 0 ? role->nickname_candidates.len : 1, others = 0;
+
+    /* As many as the role has agents are given away: names before that need no look, or a thousand agents take a million. */
+    for (size_t i = 0; i < tree->nodes.len; i++)
+        others += str_eq(((const struct agent_node *)tree->nodes.items[i])->role, role->name);
+    for (unsigned round = (unsigned)(others / candidates) + 1;; round++) {
         for (size_t i = 0; i < role->nickname_candidates.len || i == 0; i++) {
             const char *base = role->nickname_candidates.len > 0 ? role->nickname_candidates.items[i] : role->name;
             char *name = round == 1 && role->nickname_candidates.len > 0 ? xstrdup(base) : xasprintf("%s %u", base, round);

@@ -76,8 +76,8 @@ char *prompt_explore(const struct run *run)
 static void add_strictness(struct buf *b, const struct run *run)
 {
     static const char *const rules[] = {
-        "Tasks left their files before: list under `files` every file that a task needs, tests included, and make each "
-        "task one change.\n",
+        ("Tasks left their files before: list under `files` every file that a task needs, tests included, and make each "
+         "task one change.\n"),
         "Write every path out: patterns are refused.\n",
         "Tasks are worked on one at a time from now on: order them with `needs`.\n",
     };

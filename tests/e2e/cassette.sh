@@ -48,3 +48,21 @@ ok a_file_that_is_no_cassette_gives_exit_code_2 is "$?" 2
 ok it_names_file_and_line has "$SCRATCH/no.err" "bad.cassette:1"
 "$CADRE" run --record a --replay b goal >"$SCRATCH/no.out" 2>&1
 ok record_and_replay_exclude_each_other is "$?" 2
+
+# --- the cassette as a server, for any client ------------------------------------------------------------------------------
+git clone -q "$SCRATCH/one" "$SCRATCH/four"
+cd "$SCRATCH/four" || exit 1
+git reset -q --hard "$(git rev-list --max-parents=0 HEAD)"
+"$CADRE" mock --cassette "$SCRATCH/team.cassette" >"$SCRATCH/mock.out" 2>&1 &
+echo $! >>"$SCRATCH/mock-pids"
+wait_for "$SCRATCH/mock.out" 'listening on' >/dev/null
+sed -i "s|^base_url.*|base_url = \"$(sed -n 's/.*listening on \(http[^ ]*\).*/\1/p' "$SCRATCH/mock.out")\"|" "$CODEX_HOME/config.toml"
+MOCK_KEY=any "$CADRE" run --json "mend both" >"$SCRATCH/served.out" 2>"$SCRATCH/served.err"
+ok a_run_on_a_served_cassette_ends_green is "$?" 0
+ok it_makes_the_same_tree is "$(git rev-parse 'main^{tree}')" "$(git -C "$SCRATCH/one" rev-parse 'main^{tree}')"
+ok and_merges_the_same_tasks is "$(jq -r 'select(.type=="task.merged").task' "$SCRATCH/served.out" | sort | tr '\n' ' ')" \
+    "$(jq -r 'select(.type=="task.merged").task' "$SCRATCH/rec.out" | sort | tr '\n' ' ')"
+MOCK_KEY=any "$CADRE" run --json "something else" >"$SCRATCH/elsewhere.out" 2>"$SCRATCH/elsewhere.err"
+ok what_was_not_recorded_is_refused is "$?" 4
+"$CADRE" mock --cassette "$SCRATCH/nothing" >"$SCRATCH/no.out" 2>&1
+ok a_cassette_that_is_not_there_is_named has "$SCRATCH/no.out" "$SCRATCH/nothing"
