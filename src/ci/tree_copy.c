@@ -71,8 +71,14 @@ static int ask_git(const struct tree_source *source, const char *const *args, st
     str_list_add(&env, "GIT_TERMINAL_PROMPT=0");
     str_list_add(&env, "GIT_OPTIONAL_LOCKS=0");
     options.env = (const char *const *)env.items;
-    rc = process_run(source->loop, &options, &result, err);
-    if (rc == 0 && result.truncated)
+    /* Killed is no answer: it is asked again. */
+    for (int tries = 0; (rc = process_run(source->loop, &options, &result, err)) == 0 && result.exit.signal != 0 && tries < 2; tries++) {
+        process_result_finish(&result);
+        result = (struct process_result){0};
+    }
+    if (rc == 0 && result.exit.signal != 0)
+        rc = error_set(err, ERROR_IO, "copying '%s' for a job: git was ended by signal %d", source->from, result.exit.signal);
+    else if (rc == 0 && result.truncated)
         rc = error_set(err, ERROR_IO, "copying '%s' for a job: git lists more than %u MiB of names", source->from, MAX_LIST_BYTES >> 20);
     else if (rc == 0 && result.exit.exit_code != 0)
         rc = 1;
