@@ -267,11 +267,15 @@ static void tidy(struct run *run, bool is_over)
     struct error err = {0};
 
     fiber_shield(true);
-    if (run->integration_dir != NULL && worktree_remove(run->repo, run->integration_dir, &err) < 0)
+    /* Each is tried once more: git may have been killed. */
+    if (run->integration_dir != NULL && worktree_remove(run->repo, run->integration_dir, &err) < 0 &&
+        worktree_remove(run->repo, run->integration_dir, &err) < 0)
         log_warning("%s\n  `cadre clean` removes what is left over", err.text);
     if (run->merged || run->options.dry_run || !is_over || str_eq(run->verified, run->base))
-        (void)git_branch_delete(run->repo, run->branch, run->verified, NULL);
-    (void)git_refs_delete(run->repo, "refs/cadre/", run->id, NULL);
+        for (int tries = 0; tries < 2 && git_branch_delete(run->repo, run->branch, run->verified, NULL) < 0; tries++)
+            continue;
+    for (int tries = 0; tries < 2 && git_refs_delete(run->repo, "refs/cadre/", run->id, NULL) < 0; tries++)
+        continue;
     fiber_shield(false);
 }
 
