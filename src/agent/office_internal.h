@@ -1,4 +1,5 @@
-/* agent/office_internal.h: the inside of an office and its sessions, shared by office.c and office_carried.c. Not for others. */
+/* agent/office_internal.h: the inside of an office and its sessions, shared by office.c, office_session.c,
+ * office_approvals.c and office_carried.c. Not for others. */
 #ifndef CADRE_AGENT_OFFICE_INTERNAL_H
 #define CADRE_AGENT_OFFICE_INTERNAL_H
 
@@ -13,6 +14,7 @@ struct buf;
 struct carried_thread;
 struct fiber;
 struct price_table;
+struct provider;
 struct role;
 struct rollout;
 struct thread;
@@ -70,6 +72,8 @@ struct agent_session {
 
 /* Reports EVENT with the session's ids. */
 void session_report_event(struct agent_session *s, const char *thread, const json_t *event);
+/* The provider of a role (its file may name another than the configuration), made once; the office's. */
+struct provider *office_find_provider(struct office *office, const struct role *role, struct error *err);
 /* AGENTS.md: the user's own is followed; a repository's only when the user trusts the project. */
 void office_add_docs(struct office *office, const char *root, const struct str_list *paths, struct buf *out);
 /* Names and descriptions of the role's skills, or ""; caller frees. */

@@ -1,7 +1,6 @@
-/* agent/thread.c: see thread.h. The turn loop; what events look like is in thread_events.c. */
-#include "agent/thread.h"
+/* agent/thread.c: see thread.h. The turn loop; its tool calls are in thread_tools.c, what events look like in thread_events.c. */
+#include "agent/thread_internal.h"
 
-#include "agent/context.h"
 #include "agent/thread_events.h"
 #include "agent/thread_history.h"
 #include "base/alloc.h"
@@ -22,77 +21,7 @@
 #include <string.h>
 
 #define DEFAULT_MAX_STEPS 200
-#define MAX_REPEATED_STEPS 4 /* the same calls with the same results so often in a row end the turn */
 #define MAX_REMINDERS     2  /* a role that owes a submit call is reminded so often */
-
-enum thread_state { THREAD_IDLE, THREAD_ASKING, THREAD_TOOLS };
-
-/* A message that waits for the next request. */
-struct queued_message {
-    char *text;
-    enum kept_kind kind;
-    bool is_kept; /* survives a compaction */
-};
-
-/* One tool call of the current answer. */
-struct pending_call {
-    struct thread *thread;
-    char *call_id;
-    char *name;
-    char *arguments;
-    bool custom;
-    struct tool_call *running;
-    bool is_done;
-    bool is_error;
-    struct buf output;
-    char *item_id;
-    char *image_mime; /* a result that carries an image */
-    char *image_base64;
-};
-
-struct thread {
-    struct thread_options options;
-    char *id;
-    char *role;
-    char *task;
-    char *model;
-    char *effort;
-    char *output_schema;
-    char *cwd;
-    char *owes;
-    struct conversation *conversation;
-    struct context *context;
-    char *compact_prompt;
-    char *summary;          /* while compacting: what the model wrote */
-    int64_t compacted_from; /* tokens before the compaction that runs or was just made; 0: neither */
-    struct tool_session *session;
-    enum thread_state state;
-    struct model_call *call;
-    struct vec pending;     /* of struct pending_call *, in the order of the answer */
-    size_t next_serial;     /* the next call that may not run beside others */
-    struct vec queued;      /* of struct queued_message *: they go with the next request */
-    struct timer *deadline;
-    struct timer *later;
-    struct usage usage;
-    struct redact_stream deltas; /* of the message that comes in */
-    char *last_message;
-    json_t *submission;
-    char *submission_tool;
-    int steps;
-    int reminders;
-    uint64_t last_step_hash;
-    int repeated_steps;
-    unsigned next_item;
-    size_t kept_bytes; /* of the conversation, in the rollout */
-    bool has_asked;
-    bool has_task; /* the first message has come */
-    bool compacts_only; /* the turn is a compaction that was asked for */
-    bool in_callback;
-    bool is_dead; /* destroyed within a callback: freed when it returns */
-};
-
-static void ask(struct thread *t);
-static void end_turn(struct thread *t, const struct error *err);
 
 static void record(struct thread *t, const json_t *event)
 {
@@ -105,7 +34,7 @@ static void record(struct thread *t, const json_t *event)
     buf_free(&b);
 }
 
-static void emit(struct thread *t, json_t *event)
+void thread_emit(struct thread *t, json_t *event)
 {
     redact_json(event);
     record(t, event);
@@ -153,30 +82,9 @@ static void collect_input(struct thread *t)
     str_list_finish(&messages);
 }
 
-static char *next_item_id(struct thread *t)
+char *thread_next_item_id(struct thread *t)
 {
     return xasprintf("item_%u", t->next_item++);
-}
-
-static void pending_free(struct pending_call *p)
-{
-    tool_call_cancel(p->running);
-    free(p->call_id);
-    free(p->name);
-    free(p->arguments);
-    free(p->item_id);
-    free(p->image_mime);
-    free(p->image_base64);
-    buf_free(&p->output);
-    free(p);
-}
-
-static void drop_pending(struct thread *t)
-{
-    for (size_t i = 0; i < t->pending.len; i++)
-        pending_free(t->pending.items[i]);
-    vec_finish(&t->pending);
-    t->next_serial = 0;
 }
 
 struct thread *thread_create(const struct thread_options *options)
@@ -207,14 +115,14 @@ struct thread *thread_create(const struct thread_options *options)
     t->context = context_create(options->context_window, options->compact_limit);
     t->compact_prompt = xstrdup(options->compact_prompt);
     t->session = tool_session_create(options->loop);
-    emit(t, json_pack("{s:s, s:s, s:s, s:s, s:s}", "type", "thread.started", "thread_id", t->id, "role", t->role,
+    thread_emit(t, json_pack("{s:s, s:s, s:s, s:s, s:s}", "type", "thread.started", "thread_id", t->id, "role", t->role,
                       "model", t->model == NULL ? "" : t->model, "runner", "native"));
     return t;
 }
 
 static void free_thread(struct thread *t)
 {
-    drop_pending(t);
+    thread_drop_pending(t);
     model_call_cancel(t->call);
     timer_cancel(t->deadline);
     timer_cancel(t->later);
@@ -245,7 +153,7 @@ void thread_destroy(struct thread *t)
     if (t == NULL || t->is_dead)
         return;
     if (t->conversation != NULL)
-        emit(t, json_pack("{s:s, s:s, s:I}", "type", "thread.closed", "thread_id", t->id, "tokens",
+        thread_emit(t, json_pack("{s:s, s:s, s:I}", "type", "thread.closed", "thread_id", t->id, "tokens",
                           (json_int_t)(t->usage.input_tokens + t->usage.output_tokens)));
     t->options.on_event = NULL;
     t->options.on_turn_end = NULL;
@@ -256,14 +164,14 @@ void thread_destroy(struct thread *t)
         free_thread(t);
 }
 
-/* Callbacks into the owner may destroy the thread: leave() then frees it. */
-static void enter(struct thread *t)
+/* Callbacks into the owner may destroy the thread: thread_leave() then frees it. */
+void thread_enter(struct thread *t)
 {
     assert(!t->in_callback);
     t->in_callback = true;
 }
 
-static void leave(struct thread *t)
+void thread_leave(struct thread *t)
 {
     t->in_callback = false;
     if (t->is_dead)
@@ -307,15 +215,15 @@ static void on_item(void *data, const struct model_item *item)
         end_deltas(t);
         free(t->last_message);
         t->last_message = xstrdup(item->text == NULL ? "" : item->text);
-        id = next_item_id(t);
-        emit(t, event_text_item(id, "agent_message", t->last_message));
+        id = thread_next_item_id(t);
+        thread_emit(t, event_text_item(id, "agent_message", t->last_message));
         free(id);
         break;
     case ITEM_REASONING:
         if (str_is_empty(item->text))
             break;
-        id = next_item_id(t);
-        emit(t, event_text_item(id, "reasoning", item->text));
+        id = thread_next_item_id(t);
+        thread_emit(t, event_text_item(id, "reasoning", item->text));
         free(id);
         break;
     case ITEM_TOOL_CALL:
@@ -337,16 +245,16 @@ static void on_retry(void *data, int attempt, uint64_t delay_ms, const struct er
     struct thread *t = data;
     char *text;
 
-    drop_pending(t); /* what a cut answer brought comes again */
+    thread_drop_pending(t); /* what a cut answer brought comes again */
     buf_free(&t->deltas.held);
     t->deltas.sent = 0;
     text = xasprintf("retry %d in %.1f s: %s", attempt, (double)delay_ms / 1000.0, reason->text);
 
-    emit(t, json_pack("{s:s, s:s}", "type", "error", "message", text));
+    thread_emit(t, json_pack("{s:s, s:s}", "type", "error", "message", text));
     free(text);
 }
 
-static void start_tools(struct thread *t);
+void thread_start_tools(struct thread *t);
 static void finish_compaction(struct thread *t);
 
 static void on_answer(void *data, const struct usage *usage, const char *incomplete_reason,
@@ -355,38 +263,38 @@ static void on_answer(void *data, const struct usage *usage, const char *incompl
     struct thread *t = data;
 
     t->call = NULL;
-    enter(t);
+    thread_enter(t);
     if (usage != NULL)
         usage_add(&t->usage, usage);
     if (err == NULL)
         t->compacted_from = 0;
     if (err != NULL && model_error_is_context_length(err) && t->compacted_from == 0) {
-        drop_pending(t);
+        thread_drop_pending(t);
         t->compacted_from = conversation_estimate_tokens(t->conversation);
         finish_compaction(t); /* it does not fit any more: no summary can be had */
     } else if (err != NULL) {
-        drop_pending(t);
-        end_turn(t, err);
+        thread_drop_pending(t);
+        thread_end_turn(t, err);
     } else if (t->pending.len > 0) {
-        start_tools(t);
+        thread_start_tools(t);
     } else if (incomplete_reason != NULL) {
         struct error cut = {0};
 
         error_set(&cut, ERROR_LIMIT, "the model's answer was cut: %s", incomplete_reason);
-        end_turn(t, &cut);
+        thread_end_turn(t, &cut);
     } else if (collect_input(t), t->queued.len > 0) {
-        ask(t);
+        thread_ask(t);
     } else if (t->owes != NULL && t->submission == NULL && t->reminders < MAX_REMINDERS) {
         char *text = xasprintf("Your work is not finished until you call the tool `%s`. Call it now.", t->owes);
 
         t->reminders++;
         queue_message(t, text, KEPT_WORD, false);
         free(text);
-        ask(t);
+        thread_ask(t);
     } else {
-        end_turn(t, NULL);
+        thread_end_turn(t, NULL);
     }
-    leave(t);
+    thread_leave(t);
 }
 
 static void on_deadline(void *data)
@@ -395,11 +303,11 @@ static void on_deadline(void *data)
     struct error err = {0};
 
     t->deadline = NULL;
-    enter(t);
+    thread_enter(t);
     error_set(&err, ERROR_TIMEOUT, "the turn took longer than %llu s",
               (unsigned long long)(t->options.turn_timeout_ms / 1000));
-    end_turn(t, &err);
-    leave(t);
+    thread_end_turn(t, &err);
+    thread_leave(t);
 }
 
 /* The compacted conversation takes the place of the old one, and the turn goes on. */
@@ -414,13 +322,13 @@ static void finish_compaction(struct thread *t)
     t->conversation = fresh;
     t->kept_bytes = 0;
     FREE_NULL(t->summary);
-    emit(t, event);
+    thread_emit(t, event);
     if (t->is_dead)
         return;
     if (t->compacts_only)
-        end_turn(t, NULL);
+        thread_end_turn(t, NULL);
     else
-        ask(t);
+        thread_ask(t);
 }
 
 static void on_summary_item(void *data, const struct model_item *item)
@@ -439,14 +347,14 @@ static void on_summary(void *data, const struct usage *usage, const char *incomp
 
     (void)incomplete_reason; /* half a summary is one */
     t->call = NULL;
-    enter(t);
+    thread_enter(t);
     if (usage != NULL)
         usage_add(&t->usage, usage);
     if (err != NULL && !model_error_is_context_length(err))
-        end_turn(t, err);
+        thread_end_turn(t, err);
     else
         finish_compaction(t);
-    leave(t);
+    thread_leave(t);
 }
 
 /* Sends the conversation with the messages that wait for it. */
@@ -497,7 +405,7 @@ static void add_kept(struct thread *t, enum message_role role, const char *text,
     free(shortened);
 }
 
-static void ask(struct thread *t)
+void thread_ask(struct thread *t)
 {
     static const struct model_call_events events = {on_text_delta, on_item, on_retry, on_answer};
 
@@ -505,7 +413,7 @@ static void ask(struct thread *t)
         struct error err = {0};
 
         error_set(&err, ERROR_LIMIT, "the turn took more than %d steps", t->options.max_steps);
-        end_turn(t, &err);
+        thread_end_turn(t, &err);
         return;
     }
     t->steps++;
@@ -530,176 +438,9 @@ static void ask(struct thread *t)
     call_model(t, &events);
 }
 
-/* --- Tools -------------------------------------------------------------------------------------- */
-
-static void finish_step(struct thread *t);
-
-static void record_submission(struct thread *t, const struct pending_call *p)
-{
-    json_decref(t->submission);
-    free(t->submission_tool);
-    t->submission = json_parse(p->arguments, strlen(p->arguments), "submission", NULL);
-    t->submission_tool = xstrdup(p->name);
-}
-
-static void on_tool_done(void *data, const struct tool_result *result)
-{
-    struct pending_call *p = data;
-    struct thread *t = p->thread;
-
-    p->running = NULL;
-    p->is_done = true;
-    p->is_error = result->is_error;
-    buf_append(&p->output, result->output, result->output_len);
-    p->image_mime = xstrdup(result->image_mime);
-    p->image_base64 = xstrdup(result->image_base64);
-    enter(t);
-    if (result->is_submission && !result->is_error)
-        record_submission(t, p);
-    if (t->state == THREAD_TOOLS) {
-        emit(t, event_tool_completed(p->item_id, t->id, p->name, p->arguments, result));
-        if (!t->is_dead)
-            start_tools(t);
-    }
-    leave(t);
-}
-
-static void start_one(struct thread *t, struct pending_call *p)
-{
-    struct tool_call_context ctx = {
-        .loop = t->options.loop,
-        .thread_id = t->id,
-        .role = t->role,
-        .task = t->task,
-        .cwd = t->cwd,
-        .policy = t->options.policy,
-        .env = t->options.env,
-        .session = t->session,
-        .desk = t->options.desk,
-        .agents = t->options.agents,
-    };
-
-    p->item_id = next_item_id(t);
-    emit(t, event_tool_started(p->item_id, t->id, p->name, p->arguments));
-    if (t->is_dead)
-        return;
-    p->running = tool_call_start(t->options.tools, &ctx, p->name, p->arguments, p->custom, on_tool_done, p);
-}
-
-/* Starts what may run now: calls that may run beside others at once, the rest one after another in the order of
- * the answer. Ends the step when all are done. */
-static void start_tools(struct thread *t)
-{
-    bool all_done = true;
-
-    t->state = THREAD_TOOLS;
-    for (size_t i = 0; i < t->pending.len && !t->is_dead; i++) {
-        struct pending_call *p = t->pending.items[i];
-
-        if (p->is_done)
-            continue;
-        all_done = false;
-        if (p->running != NULL || p->item_id != NULL) {
-            if (!tool_set_is_parallel_safe(t->options.tools, p->name))
-                break;
-            continue;
-        }
-        if (!tool_set_is_parallel_safe(t->options.tools, p->name)) {
-            bool earlier_done = true;
-
-            for (size_t k = 0; k < i; k++)
-                earlier_done = earlier_done && ((struct pending_call *)t->pending.items[k])->is_done;
-            if (earlier_done)
-                start_one(t, p);
-            break;
-        }
-        start_one(t, p);
-    }
-    if (all_done && !t->is_dead)
-        finish_step(t);
-}
-
-/* Did the model repeat itself? The hash covers the calls and their results. */
-static bool is_stuck(struct thread *t)
-{
-    uint64_t hash = 0;
-
-    for (size_t i = 0; i < t->pending.len; i++) {
-        const struct pending_call *p = t->pending.items[i];
-
-        if (tool_set_waits(t->options.tools, p->name))
-            return false; /* waiting for others again and again is no loop */
-
-        hash = hash * 31 + str_hash(p->name, strlen(p->name));
-        hash = hash * 31 + str_hash(p->arguments, strlen(p->arguments));
-        hash = hash * 31 + tool_output_fingerprint(buf_cstr(&p->output), p->output.len);
-    }
-    t->repeated_steps = hash == t->last_step_hash ? t->repeated_steps + 1 : 0;
-    t->last_step_hash = hash;
-    return t->repeated_steps + 1 >= MAX_REPEATED_STEPS;
-}
-
-/* A result is bounded by its tool already; a small window needs less. */
-static void fit_result(const struct thread *t, struct buf *output)
-{
-    size_t max = context_result_limit(t->context);
-
-    if (output->len <= max)
-        return;
-    buf_truncate(output, utf8_floor(output->data, output->len, max));
-    buf_puts(output, "\n[the rest is left out: the model's context window is small]");
-}
-
-static void finish_step(struct thread *t)
-{
-    struct error err = {0};
-    bool stuck = is_stuck(t);
-
-    for (size_t i = 0; i < t->pending.len; i++) {
-        struct pending_call *p = t->pending.items[i];
-        struct buf shown = BUF_INIT;
-
-        fit_result(t, &p->output);
-        tool_append_for_model(&shown, t->options.tools, p->name, buf_cstr(&p->output), p->output.len);
-        conversation_add_tool_result(t->conversation, p->call_id, buf_cstr(&shown), p->custom, p->is_error);
-        buf_free(&shown);
-        context_note_step(t->context, p->name, p->arguments, buf_cstr(&p->output), p->is_error);
-    }
-    for (size_t i = 0; i < t->pending.len; i++) {
-        struct pending_call *p = t->pending.items[i];
-
-        if (p->image_base64 != NULL)
-            conversation_add_image(t->conversation, "The image that was asked for:", p->image_mime,
-                                   p->image_base64);
-    }
-    drop_pending(t);
-    if (t->submission != NULL) {
-        end_turn(t, NULL);
-    } else if (stuck) {
-        error_set(&err, ERROR_LIMIT, "the same step was repeated %d times with the same result",
-                  MAX_REPEATED_STEPS);
-        end_turn(t, &err);
-    } else {
-        ask(t);
-    }
-}
-
-/* A conversation with an unanswered tool call is refused by every API: the next turn could not be asked. */
-static void answer_open_calls(struct thread *t)
-{
-    for (size_t i = 0; i < t->pending.len; i++) {
-        struct pending_call *p = t->pending.items[i];
-
-        fit_result(t, &p->output);
-        conversation_add_tool_result(t->conversation, p->call_id,
-                                     p->is_done ? buf_cstr(&p->output) : "aborted: the turn was interrupted", p->custom,
-                                     p->is_error || !p->is_done);
-    }
-}
-
 /* --- Turns -------------------------------------------------------------------------------------- */
 
-static void end_turn(struct thread *t, const struct error *err)
+void thread_end_turn(struct thread *t, const struct error *err)
 {
     struct error copy = {0};
 
@@ -710,16 +451,16 @@ static void end_turn(struct thread *t, const struct error *err)
     model_call_cancel(t->call);
     t->call = NULL;
     if (t->state == THREAD_TOOLS)
-        answer_open_calls(t);
-    drop_pending(t);
+        thread_answer_open_calls(t);
+    thread_drop_pending(t);
     FREE_NULL(t->summary);
     t->compacted_from = 0;
     t->compacts_only = false;
     t->state = THREAD_IDLE;
     if (err == NULL)
-        emit(t, event_turn_completed(&t->usage));
+        thread_emit(t, event_turn_completed(&t->usage));
     else
-        emit(t, json_pack("{s:s, s:{s:s}}", "type", "turn.failed", "error", "message", copy.text));
+        thread_emit(t, json_pack("{s:s, s:{s:s}}", "type", "turn.failed", "error", "message", copy.text));
     keep_history(t);
     if (t->options.rollout != NULL)
         (void)rollout_flush(t->options.rollout, NULL);
@@ -734,8 +475,8 @@ static void begin_turn(void *data)
     t->later = NULL;
     if (t->state != THREAD_IDLE)
         return;
-    enter(t);
-    emit(t, json_pack("{s:s}", "type", "turn.started"));
+    thread_enter(t);
+    thread_emit(t, json_pack("{s:s}", "type", "turn.started"));
     if (!t->is_dead) {
         if (t->options.turn_timeout_ms > 0)
             t->deadline = timer_start(t->options.loop, t->options.turn_timeout_ms, on_deadline, t);
@@ -745,9 +486,9 @@ static void begin_turn(void *data)
         if (t->compacts_only)
             start_compaction(t);
         else
-            ask(t);
+            thread_ask(t);
     }
-    leave(t);
+    thread_leave(t);
 }
 
 void thread_add_message(struct thread *t, enum message_role role, const char *text)
@@ -832,12 +573,12 @@ void thread_interrupt(struct thread *t)
     t->later = NULL;
     error_set(&err, ERROR_CANCELLED, "interrupted");
     if (t->in_callback) {
-        end_turn(t, &err);
+        thread_end_turn(t, &err);
         return;
     }
-    enter(t);
-    end_turn(t, &err);
-    leave(t);
+    thread_enter(t);
+    thread_end_turn(t, &err);
+    thread_leave(t);
 }
 
 const char *thread_id(const struct thread *t)

@@ -342,7 +342,7 @@ const char *ci_plan_only_command(const struct ci_plan *plan, const char *job_id)
     for (size_t i = 0; i < plan->jobs.len && job == NULL; i++)
         if (strcmp(((const struct plan_job *)plan->jobs.items[i])->pub.id, job_id) == 0)
             job = plan->jobs.items[i];
-    if (job == NULL || job->call != NULL || job->leg != NULL || job->pub.is_dynamic || job->workflow->is_gitlab || job->workflow->env != NULL ||
+    if (job == NULL || job->starts_empty || job->call != NULL || job->leg != NULL || job->pub.is_dynamic || job->workflow->is_gitlab || job->workflow->env != NULL ||
         job->workflow->defaults != NULL || job->job->env != NULL || job->job->defaults != NULL || job->job->container != NULL ||
         job->job->services != NULL || job->job->strategy != NULL || job->job->continue_on_error != NULL || job->job->needs.len > 0)
         return NULL;

@@ -518,8 +518,6 @@ static void on_refused(void *data)
     finish(call, &call->refusal);
 }
 
-/* Reserves the worst case: the estimated prompt and the longest answer. A token budget that is nearly used
- * up shortens the answer first. */
 /* A model of this machine costs nothing that anyone is billed for; said once, because a limit on money does not stop it. */
 static void warn_of_free_model(const struct model_call *call)
 {
@@ -532,6 +530,8 @@ static void warn_of_free_model(const struct model_call *call)
     is_said = true;
 }
 
+/* Reserves the worst case: the estimated prompt and the longest answer. A token budget that is nearly used
+ * up shortens the answer first. */
 static enum budget_answer reserve(struct model_call *call, struct error *err)
 {
     struct budget *budget = call->options.budget;

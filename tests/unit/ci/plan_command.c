@@ -197,18 +197,19 @@ static void a_job_of_one_command_is_known(void **state)
         const char *job, *command;
     } cases[] = {
         {"steps: [{uses: actions/checkout@v4}, {run: make check}]", "make check"},
-        {"steps: [{name: T, run: make check}]", "make check"},
-        {"steps: [{run: make}, {run: make check}]", NULL},
+        {"steps: [{uses: actions/checkout@v4}, {name: T, run: make check}]", "make check"},
+        {"steps: [{run: make check}]", NULL}, /* in an empty folder */
+        {"steps: [{uses: actions/checkout@v4}, {run: make}, {run: make check}]", NULL},
         {"steps: [{uses: actions/checkout@v4, with: {path: x}}, {run: make check}]", NULL},
-        {"steps: [{uses: actions/setup-node@v4}, {run: make check}]", NULL},
-        {"steps: [{run: make check, env: {A: b}}]", NULL},
-        {"steps: [{run: make check, shell: sh}]", NULL},
-        {"steps: [{run: make check, working-directory: x}]", NULL},
-        {"steps: [{run: make check, if: always()}]", NULL},
-        {"steps: [{run: make check, continue-on-error: true}]", NULL},
-        {"continue-on-error: true\n    steps: [{run: make check}]", NULL},
-        {"env: {A: b}\n    steps: [{run: make check}]", NULL},
-        {"defaults: {run: {shell: sh}}\n    steps: [{run: make check}]", NULL},
+        {"steps: [{uses: actions/checkout@v4}, {uses: actions/setup-node@v4}, {run: make check}]", NULL},
+        {"steps: [{uses: actions/checkout@v4}, {run: make check, env: {A: b}}]", NULL},
+        {"steps: [{uses: actions/checkout@v4}, {run: make check, shell: sh}]", NULL},
+        {"steps: [{uses: actions/checkout@v4}, {run: make check, working-directory: x}]", NULL},
+        {"steps: [{uses: actions/checkout@v4}, {run: make check, if: always()}]", NULL},
+        {"steps: [{uses: actions/checkout@v4}, {run: make check, continue-on-error: true}]", NULL},
+        {"continue-on-error: true\n    steps: [{uses: actions/checkout@v4}, {run: make check}]", NULL},
+        {"env: {A: b}\n    steps: [{uses: actions/checkout@v4}, {run: make check}]", NULL},
+        {"defaults: {run: {shell: sh}}\n    steps: [{uses: actions/checkout@v4}, {run: make check}]", NULL},
     };
 
     (void)state;
