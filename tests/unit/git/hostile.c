@@ -8,6 +8,7 @@
 #include "base/path.h"
 #include "base/str.h"
 #include "git/commit.h"
+#include "git/diff.h"
 #include "git/git.h"
 #include "git/merge.h"
 #include "git/worktree.h"
@@ -176,6 +177,103 @@ static void a_filter_that_is_configured_later_does_not_run(void **state)
     free(path);
 }
 
+/* A program that a repository can name. SETTING puts it there ("$ran" is a command that leaves a mark), CONTROL is what git
+ * does with it when nobody prevents that; without one, no command of git that a test can give runs it. */
+struct named_program {
+    const char *name, *setting, *control;
+};
+
+static const struct named_program named_programs[] = {
+    {"hook", "for h in pre-commit prepare-commit-msg commit-msg post-commit post-checkout post-merge pre-merge-commit post-index-change "
+             "reference-transaction post-rewrite pre-auto-gc; do printf '#!/bin/sh\\n%s\\n' \"$ran\" >.git/hooks/$h; chmod +x .git/hooks/$h; done",
+     "git commit -q --allow-empty -m x"},
+    {"core.hooksPath", "mkdir h; printf '#!/bin/sh\\n%s\\n' \"$ran\" >h/post-commit; cp h/post-commit h/reference-transaction; chmod +x h/*; "
+                       "git config core.hooksPath \"$PWD/h\"",
+     "git commit -q --allow-empty -m x"},
+    {"core.fsmonitor", "git config core.fsmonitor \"$ran; false\"", "git status"},
+    {"include.path", "printf '[core]\\n\\tfsmonitor = \"%s; false\"\\n' \"$ran\" >.git/more; git config include.path more", "git status"},
+    {"includeIf", "printf '[core]\\n\\tfsmonitor = \"%s; false\"\\n' \"$ran\" >.git/more; git config includeIf.gitdir:/.path more", "git status"},
+    {"filter.clean", "git config filter.x.clean \"$ran; cat\"", "echo 2 >>f; git add f"},
+    {"filter.smudge", "git config filter.x.smudge \"$ran; cat\"", "rm f; git checkout f"},
+    {"filter.process", "git config filter.x.process \"$ran; false\"", "echo 2 >>f; git add f"},
+    {"diff.external", "git config diff.external \"$ran; true\"", "echo 2 >>f; git diff"},
+    {"diff.command", "git config diff.x.command \"$ran; true\"", "echo 2 >>f; git diff"},
+    {"diff.textconv", "git config diff.x.textconv \"$ran; cat\"", "echo 2 >>f; git diff"},
+    {"merge.driver", "git config merge.x.driver \"$ran; false\"",
+     "git branch b; echo 2 >f; git commit -qam 2; git checkout -q b; echo 3 >f; git commit -qam 3; git merge -q main"},
+    {"core.editor", "git config core.editor \"$ran; true\"", "git commit --allow-empty --amend"},
+    {"gpg.program", "printf '#!/bin/sh\\n%s\\n' \"$ran\" >.git/gpg; chmod +x .git/gpg; git config gpg.program \"$PWD/.git/gpg\"; git config commit.gpgSign true",
+     "git commit -q --allow-empty -m x"},
+    {"core.sshCommand", "git config core.sshCommand \"$ran; false\"", "git ls-remote ssh://127.0.0.1:1/x"},
+    {"core.gitProxy", "printf '#!/bin/sh\\n%s\\n' \"$ran\" >.git/proxy; chmod +x .git/proxy; git config core.gitProxy \"$PWD/.git/proxy\"", "git ls-remote git://x/x"},
+    {"remote helper", "git config protocol.ext.allow always; git remote add origin \"ext::sh -c ${ran// /% }\"", "git fetch -q origin"},
+    {"core.pager", "git config core.pager \"$ran; cat\"", NULL},
+    {"alias", "git config alias.diff-tree \"!$ran\"", NULL},
+    {"credential.helper", "git config credential.helper \"!$ran\"", NULL},
+    {"core.askPass", "git config core.askPass \"$ran\"", NULL},
+};
+
+static void in_repository(const char *script)
+{
+    sh("cat >script <<'END'\nran='touch %s/ran'\n%s\nEND\ncd repo; bash ../script >/dev/null 2>&1 </dev/null || true", root, script);
+}
+
+/* All that a task's way to main asks of git. */
+static void carry_two_tasks(void)
+{
+    struct commit_result result = {0};
+    struct merge_result merged = {0};
+    struct error err = {0};
+    char *one = add_tree("one"), *two = add_tree("two"), *first, *merge = NULL;
+    struct buf diff = BUF_INIT;
+
+    sh("echo 1 >>cadre/one/f; echo '* filter=x diff=x merge=x' >cadre/one/.gitattributes; cp cadre/one/.gitattributes cadre/two/; echo 2 >>cadre/two/f");
+    must(commit_worktree(repo, one, head, "m", &result, &err), &err);
+    first = xstrdup(result.id);
+    commit_result_finish(&result);
+    must(commit_worktree(repo, two, head, "m", &result, &err), &err);
+    must(merge_commits(repo, first, result.id, "m\n", &merged, &merge, &err), &err);
+    must(git_diff_text(repo, head, first, &diff, &err), &err);
+    must(git_branch_set(repo, "other", first, NULL, &err), &err);
+    must(worktree_reset(repo, two, first, &err), &err);
+    must(worktree_remove(repo, one, &err), &err);
+    must(worktree_remove(repo, two, &err), &err);
+    must(git_branch_delete(repo, "other", first, &err), &err);
+    commit_result_finish(&result);
+    merge_result_finish(&merged);
+    buf_free(&diff);
+    free(merge);
+    free(first);
+    free(one);
+    free(two);
+}
+
+static void no_program_that_a_repository_names_is_run(void **state)
+{
+    struct error err = {0};
+
+    (void)state;
+    sh("cd repo; echo '* filter=x diff=x merge=x' >.gitattributes; git add -A; git commit -qm attributes; cp -r . ../untouched");
+    free(head);
+    must(git_resolve(repo, "HEAD", &head, &err), &err);
+    for (size_t i = 0; i < sizeof named_programs / sizeof named_programs[0]; i++) {
+        const struct named_program *p = &named_programs[i];
+
+        git_repo_close(repo);
+        sh("rm -rf repo ran cadre; cp -r untouched repo");
+        in_repository(p->setting);
+        sh("rm -f ran"); /* what the setting's own commands ran */
+        repo = git_repo_open(loop, top, &err);
+        assert_non_null(repo);
+        carry_two_tasks();
+        sh("test ! -e ran || { echo '# run by the engine: %s' >&2; false; }", p->name);
+        if (p->control == NULL)
+            continue;
+        in_repository(p->control);
+        sh("test -e ran || { echo '# nothing runs it: %s' >&2; false; }", p->name);
+    }
+}
+
 static void a_git_in_the_working_directory_is_not_run(void **state)
 {
     struct commit_result result = {0};
@@ -296,6 +394,7 @@ int main(void)
         TEST(a_submodule_stays_as_it_is),
         TEST(a_turned_pointer_file_has_no_effect),
         TEST(a_filter_that_is_configured_later_does_not_run),
+        TEST(no_program_that_a_repository_names_is_run),
         TEST(a_git_in_the_working_directory_is_not_run),
         TEST(included_files_are_ignored_ones_and_follow_no_link),
         TEST(only_worktrees_of_ours_are_forgotten_and_unsaved_ones_are_told),
