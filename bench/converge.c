@@ -19,6 +19,7 @@
 #include "model/mock_script.h"
 #include "model/mock_server.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -396,12 +397,20 @@ static void main_fiber(void *arg)
 int main(int argc, char **argv)
 {
     struct start start = {.settings = {.runs = 200, .jobs = 2, .seed = 1, .probability = 0.3}};
+    char *program;
 
     if (!parse(&start.settings, argc, argv)) {
         fprintf(stderr, "usage: converge --cadre PATH [--runs N] [--mix NAME] [--seed N] [--jobs N] [--p P] [--keep DIR] [--speed]\n");
         return 2;
     }
+    program = realpath(start.settings.cadre, NULL); /* runs have folders of their own */
+    if (program == NULL) {
+        fprintf(stderr, "converge: %s: %s\n", start.settings.cadre, strerror(errno));
+        return 2;
+    }
+    start.settings.cadre = program;
     start.loop = loop_create();
     fiber_run_to_end(start.loop, main_fiber, &start);
+    free(program);
     return start.all_well ? 0 : 1;
 }
