@@ -342,6 +342,7 @@ static bool run_speed(struct settings *settings, struct loop *loop)
         }
         printf("%-30s median of %zu: %7.2f s  (%.2f times the team's)\n", names[i], s.count, (double)wall[i] / 1000,
                (double)wall[i] / (double)wall[0]);
+        (void)fflush(stdout);
         free_series(&s);
     }
     return all_green;

@@ -1,5 +1,5 @@
-/* ci/job_gate.c: when a job may start, beside its needs and a free core: max-parallel and fail-fast of its matrix,
- * and concurrency groups.
+/* ci/job_gate.c: when a job may start, beside its needs: max-parallel and fail-fast of its matrix, concurrency
+ * groups, and a free core.
  *
  * On GitHub a newer run cancels an older one of its group. Here there is one run: its jobs wait for one another. */
 #include "ci/run_internal.h"
@@ -45,13 +45,10 @@ static struct strategy *strategy_for(struct run *run, const struct plan_job *job
     return s;
 }
 
-void gate_prepare(struct run *run)
+void gate_prepare(struct node *node)
 {
-    for (size_t i = 0; i < run->node_count; i++) {
-        struct node *node = &run->nodes[i];
-        if (node->job->job->strategy != NULL && !node->job->workflow->is_literal)
-            node->strategy = strategy_for(run, node->job);
-    }
+    if (node->job->job->strategy != NULL && !node->job->workflow->is_literal)
+        node->strategy = strategy_for(node->run, node->job);
 }
 
 void gate_finish(struct run *run)
@@ -83,6 +80,55 @@ static int wait_here(struct run *run, struct error *err)
     rc = fiber_wait(err);
     vec_remove_item(&run->gate_waiters, me);
     return rc;
+}
+
+/* --- Cores ---------------------------------------------------------------------------------------------- */
+
+struct slot_waiter {
+    const struct node *node;
+    struct fiber *fiber;
+};
+
+/* The waiting job that is likeliest to fail gets the free slot. */
+static void slot_offer(struct run *run)
+{
+    struct slot_waiter *best = NULL;
+
+    for (size_t i = 0; run->free_slots > 0 && i < run->slot_waiters.len; i++) {
+        struct slot_waiter *waiter = run->slot_waiters.items[i];
+        if (best == NULL || waiter->node->priority > best->node->priority)
+            best = waiter;
+    }
+    if (best != NULL) {
+        vec_remove_item(&run->slot_waiters, best);
+        fiber_wake(best->fiber);
+    }
+}
+
+int gate_take_slot(struct node *node, struct error *err)
+{
+    struct run *run = node->run;
+    struct slot_waiter me = {.node = node, .fiber = fiber_current()};
+
+    while (run->free_slots == 0) {
+        int rc;
+
+        vec_push(&run->slot_waiters, &me);
+        rc = fiber_wait(err);
+        vec_remove_item(&run->slot_waiters, &me);
+        if (rc < 0) {
+            slot_offer(run); /* it may have been woken for a slot */
+            return -1;
+        }
+    }
+    run->free_slots--;
+    return 0;
+}
+
+void gate_give_slot(struct run *run)
+{
+    run->free_slots++;
+    slot_offer(run);
 }
 
 /* --- Concurrency groups ------------------------------------------------------------------------------- */
@@ -174,7 +220,7 @@ void gate_leave(struct node *node, const struct ci_job_result *result)
         return;
     s->has_failed = true;
     for (size_t i = 0; i < run->node_count; i++) {
-        struct node *other = &run->nodes[i];
+        struct node *other = run->nodes[i];
         if (other != node && other->strategy == s && other->fiber != NULL)
             fiber_cancel(other->fiber);
     }
@@ -189,7 +235,7 @@ void gate_node_done(struct node *node)
     struct run *run = node->run;
 
     for (size_t i = 0; i < run->node_count; i++) {
-        if (run->nodes[i].job->root == node->job->root && !run->nodes[i].is_done)
+        if (run->nodes[i]->job->root == node->job->root && !run->nodes[i]->is_done)
             return;
     }
     release_groups(run, node->job->root);

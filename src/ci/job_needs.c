@@ -74,7 +74,7 @@ static struct outcome outcome_of(struct run *run, const struct workflow *root, c
 
     (void)workflow;
     for (size_t i = 0; i < run->node_count; i++) {
-        const struct node *node = &run->nodes[i];
+        const struct node *node = run->nodes[i];
         const char *key = node->job->pub.key;
         if (node->job->root != root || strncmp(key, full, n) != 0 ||
             (key[n] != '\0' && (job->uses == NULL || node->job->call == NULL || (key[n] != '/' && key[n] != ' '))))

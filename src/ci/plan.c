@@ -261,23 +261,29 @@ struct ci_plan *ci_plan_create(const struct ci_options *options, struct error *e
     return plan;
 }
 
-void ci_plan_destroy(struct ci_plan *plan)
+static void free_jobs(struct vec *jobs)
 {
-    if (plan == NULL)
-        return;
-    for (size_t i = 0; i < plan->jobs.len; i++) {
-        struct plan_job *job = plan->jobs.items[i];
+    for (size_t i = 0; i < jobs->len; i++) {
+        struct plan_job *job = jobs->items[i];
         str_list_finish(&job->pub.needs);
         json_decref(job->leg);
         json_decref(job->inputs);
     }
+    vec_finish(jobs);
+}
+
+void ci_plan_destroy(struct ci_plan *plan)
+{
+    if (plan == NULL)
+        return;
+    free_jobs(&plan->jobs);
+    free_jobs(&plan->expanded);
     for (size_t i = 0; i < plan->workflows.len; i++)
         workflow_destroy(plan->workflows.items[i]);
     for (size_t i = 0; i < plan->called.len; i++)
         workflow_destroy(plan->called.items[i]);
     for (size_t i = 0; i < plan->actions.len; i++)
         action_destroy(plan->actions.items[i]);
-    vec_finish(&plan->jobs);
     vec_finish(&plan->workflows);
     vec_finish(&plan->called);
     vec_finish(&plan->actions);

@@ -47,6 +47,7 @@ struct ci_plan {
     struct tree_store *trees; /* what workflows were read to the last time; or NULL */
     struct vec actions;    /* struct action *, owned: composite ones of the repository */
     struct vec jobs;       /* struct plan_job * (arena), in order of their needs */
+    struct vec expanded;   /* struct plan_job * (arena): those of calls that are only known in a run */
     json_t *contexts;      /* github, vars, secrets, inputs */
     struct action_mapping *user_actions; /* the arena's */
     size_t user_action_count;
@@ -75,6 +76,11 @@ char *plan_job_id(const struct workflow *workflow, const struct workflow_job *jo
                   const char *prefix);
 char *plan_job_name(const struct workflow *workflow, const struct workflow_job *job, const json_t *leg,
                     json_t *contexts);
+
+/* The jobs that CALLER, a call with a matrix from `needs`, comes to for LEGS (an array that is not empty), under its
+ * CONTEXTS and the INPUTS of its own workflow. Pushes struct plan_job * to JOBS; they live as long as the plan. */
+int plan_expand_call(struct ci_plan *plan, const struct plan_job *caller, json_t *legs, json_t *contexts, json_t *inputs,
+                     struct vec *jobs, struct error *err);
 
 /* Why this machine cannot run the job (other system, container ...), or NULL. Caller frees. */
 char *plan_job_obstacle(const struct ci_plan *plan, const struct workflow *workflow, const struct workflow_job *job, json_t *contexts);

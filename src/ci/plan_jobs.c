@@ -489,23 +489,33 @@ static const struct plan_call *make_call(const struct frame *f, const struct wor
     return call;
 }
 
-static int add_called(const struct frame *f, const struct workflow_job *job, json_t *leg, json_t *contexts,
-                      const char *reason, struct error *err)
+/* The workflow that JOB calls, read and found to be callable so; NULL with ERR. */
+static struct workflow *called_workflow(const struct frame *f, const struct workflow_job *job, struct error *err)
 {
     const struct yaml_node *uses = yaml_get(yaml_get(yaml_get(f->workflow->root, "jobs"), job->key), "uses");
     struct workflow *called;
+
+    if (f->depth >= PLAN_MAX_CALL_DEPTH) {
+        error_set_at(err, ERROR_LIMIT, f->workflow->file, uses->line, uses->column,
+                     "job '%s' calls workflows more than %d deep", job->key, PLAN_MAX_CALL_DEPTH);
+        return NULL;
+    }
+    called = plan_called_workflow(f->plan, job->uses, err);
+    if (called == NULL && err->code != ERROR_PARSE && err->code != ERROR_LIMIT)
+        error_set_at(err, ERROR_PARSE, f->workflow->file, uses->line, uses->column,
+                     "error parsing called workflow \"%s\": workflow was not found.", job->uses);
+    return called == NULL || plan_check_call(called, f->workflow, job, uses, err) < 0 ? NULL : called;
+}
+
+static int add_called(const struct frame *f, const struct workflow_job *job, json_t *leg, json_t *contexts,
+                      const char *reason, struct error *err)
+{
+    struct workflow *called = called_workflow(f, job, err);
     struct frame inner = *f;
     struct str_list needs = {0};
     int rc = 0;
 
-    if (f->depth >= PLAN_MAX_CALL_DEPTH)
-        return error_set_at(err, ERROR_LIMIT, f->workflow->file, uses->line, uses->column,
-                            "job '%s' calls workflows more than %d deep", job->key, PLAN_MAX_CALL_DEPTH);
-    called = plan_called_workflow(f->plan, job->uses, err);
-    if (called == NULL && err->code != ERROR_PARSE && err->code != ERROR_LIMIT)
-        return error_set_at(err, ERROR_PARSE, f->workflow->file, uses->line, uses->column,
-                            "error parsing called workflow \"%s\": workflow was not found.", job->uses);
-    if (called == NULL || plan_check_call(called, f->workflow, job, uses, err) < 0)
+    if (called == NULL)
         return -1;
     inner.call = make_call(f, job, leg);
     inner.prefix = inner.call->prefix;
@@ -567,6 +577,18 @@ static int add_legs(const struct frame *f, const struct workflow_job *job, json_
     return rc;
 }
 
+/* Its matrix comes from jobs that it needs: the run makes its legs. */
+static void add_dynamic(const struct frame *f, const struct workflow_job *job, json_t *contexts, const char *reason)
+{
+    struct plan_job *pj = add(f, job, NULL, contexts, reason);
+    const char *why = is_local_call(job)
+                          ? arena_printf(&f->plan->arena, "calls %s for each leg of a matrix that is known once its needs have run", job->uses)
+                          : "its matrix is known once its needs have run; commands are shown without values from it";
+
+    pj->pub.is_dynamic = true;
+    pj->pub.note = pj->pub.note == NULL || pj->starts_empty ? why : arena_printf(&f->plan->arena, "%s; %s", pj->pub.note, why);
+}
+
 static int add_job(const struct frame *f, const struct workflow_job *job, struct error *err)
 {
     json_t *contexts, *legs;
@@ -585,8 +607,10 @@ static int add_job(const struct frame *f, const struct workflow_job *job, struct
     if (is_local_call(job) && job->strategy == NULL) {
         rc = add_called(f, job, NULL, contexts, reason, err);
     } else if (job->strategy != NULL && template_uses_context(job->strategy, "needs")) {
-        struct plan_job *pj = add(f, job, NULL, contexts, reason);
-        pj->pub.is_dynamic = true;
+        if (is_local_call(job) && called_workflow(f, job, err) == NULL)
+            rc = -1;
+        else
+            add_dynamic(f, job, contexts, reason);
     } else {
         legs = plan_job_legs(f->workflow, job, contexts, err);
         if (legs == NULL)
@@ -602,6 +626,35 @@ static int add_job(const struct frame *f, const struct workflow_job *job, struct
     json_decref(contexts);
     return rc;
 }
+
+int plan_expand_call(struct ci_plan *plan, const struct plan_job *caller, json_t *legs, json_t *contexts, json_t *inputs,
+                     struct vec *jobs, struct error *err)
+{
+    struct frame f = {.plan = plan, .workflow = caller->workflow, .root = caller->root, .inputs = inputs, .call = caller->call,
+                      .prefix = caller->call != NULL ? caller->call->prefix : NULL};
+    struct vec planned = plan->jobs;
+    struct map ids = plan->ids;
+    int rc;
+
+    for (const struct plan_call *call = caller->call; call != NULL; call = call->outer)
+        f.depth++;
+    plan->jobs = (struct vec){0}; /* the new ones only; the legs' labels part their ids from all others */
+    plan->ids = (struct map){0};
+    rc = add_legs(&f, caller->job, contexts, legs, NULL, err);
+    plan_spread_skips(plan, 0);
+    plan_forget_facts(plan);
+    for (size_t i = 0; i < plan->jobs.len; i++) {
+        vec_push(&plan->expanded, plan->jobs.items[i]);
+        if (rc == 0)
+            vec_push(jobs, plan->jobs.items[i]);
+    }
+    vec_finish(&plan->jobs);
+    map_finish(&plan->ids);
+    plan->jobs = planned;
+    plan->ids = ids;
+    return rc;
+}
+
 int plan_add_workflow(struct ci_plan *plan, struct workflow *w, struct error *err)
 {
     struct frame f = {.plan = plan, .workflow = w, .root = w, .inputs = plan_event_inputs(plan, w)};

@@ -398,7 +398,7 @@ char *plan_job_obstacle(const struct ci_plan *plan, const struct workflow *workf
     if (job->uses != NULL) {
         if (strncmp(job->uses, "./", 2) != 0)
             return xasprintf("a reusable workflow of another repository: %s", job->uses);
-        return xstrdup("calls a reusable workflow with a matrix that is only known when other jobs have run");
+        return NULL; /* with a matrix that is only known when other jobs have run: plan_expand_call() */
     }
     obstacle = runner_obstacle(plan, workflow, job, &scope);
     return obstacle != NULL || plan->container_engine != NULL ? obstacle : container_obstacle(workflow, job, &scope);

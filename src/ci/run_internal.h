@@ -1,4 +1,4 @@
-/* ci/run_internal.h: a run from inside, for run.c (the way of a job), job_needs.c (what a job sees of those it needs)
+/* ci/run_internal.h: a run from inside, for run.c (the way of a job), run_leg.c (one leg of it), job_needs.c (what a job sees of those it needs)
  * and job_gate.c (when it may start). Not for other modules. */
 #ifndef CADRE_CI_RUN_INTERNAL_H
 #define CADRE_CI_RUN_INTERNAL_H
@@ -26,7 +26,7 @@ struct run {
     struct ci_plan *plan;
     const struct ci_run_options *options;
     struct ci_result *result;
-    struct node *nodes;
+    struct node **nodes;  /* owned; more come while it runs: the jobs of calls that are only known then */
     size_t node_count;
     unsigned free_slots;
     struct vec slot_waiters; /* struct slot_waiter * */
@@ -62,6 +62,14 @@ struct node {
 /* "success", "failure", "skipped" or "cancelled", over all legs. */
 const char *node_conclusion(const struct node *node);
 
+/* Why a job of this node did not end by itself. */
+const char *node_why_cancelled(const struct node *node, const struct error *err);
+
+/* --- run_leg.c --- */
+
+/* Runs the node's job, or a leg of its matrix, in its own copy of the tree. CONTEXTS is taken. */
+int leg_run(struct node *node, struct ci_job_result *result, json_t *contexts, struct error *err);
+
 /* --- job_needs.c --- */
 
 /* The `needs` context of JOB, and what status functions see. New reference. */
@@ -75,8 +83,8 @@ bool job_caller_is_unwanted(struct run *run, const struct plan_job *job);
 
 /* --- job_gate.c --- */
 
-/* Sorts the run's nodes into strategies. */
-void gate_prepare(struct run *run);
+/* Sorts a node of the run into its strategy. */
+void gate_prepare(struct node *node);
 void gate_finish(struct run *run);
 
 /* Waits until the job may start: max-parallel, and the concurrency groups of workflow and job. CONTEXTS are the job's.
@@ -84,6 +92,9 @@ void gate_finish(struct run *run);
 int gate_enter(struct node *node, json_t *contexts, struct error *err);
 /* Gives back what gate_enter took; a failed leg of a fail-fast matrix cancels its siblings. */
 void gate_leave(struct node *node, const struct ci_job_result *result);
+/* Waits for a free core: of the jobs that wait, the one that is likeliest to fail gets it. 0, or -1 when cancelled. */
+int gate_take_slot(struct node *node, struct error *err);
+void gate_give_slot(struct run *run);
 /* To be called when a node is done: its workflow's group may be free now. */
 void gate_node_done(struct node *node);
 

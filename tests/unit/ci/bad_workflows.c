@@ -83,6 +83,10 @@ static void plans_refuse_what_one_file_does_not_show(void **state)
         {"on: push\njobs:\n  a:\n    uses: ./.github/workflows/nowhere.yml\n",
          ".github/workflows/ci.yml:4:11: error parsing called workflow \"./.github/workflows/nowhere.yml\": "
          "workflow was not found."},
+        {"on: push\njobs:\n  l: {runs-on: ubuntu-latest, steps: [{run: x}]}\n  a:\n    needs: l\n    strategy: {matrix: '${{ fromJSON(needs.l.outputs.m) }}'}\n"
+         "    uses: ./.github/workflows/nowhere.yml\n",
+         ".github/workflows/ci.yml:7:11: error parsing called workflow \"./.github/workflows/nowhere.yml\": "
+         "workflow was not found."},
         {"on: push\njobs:\n  a:\n    uses: ./.github/workflows/called.yml\n    secrets: inherit\n",
          ".github/workflows/ci.yml:4:11: Input wanted is required, but not provided while calling."},
         {"on: push\njobs:\n  a:\n    uses: ./.github/workflows/called.yml\n    with: {wanted: x, other: y}\n "

@@ -340,11 +340,97 @@ static void a_matrix_from_needs_within_a_called_workflow_makes_its_legs(void **s
     expect_green(r);
 }
 
+/* LIST is what the job gives as the callers' matrix; `mid.yml` makes a second list and calls `inner.yml` for each of it. */
+static struct ci_result run_calls(struct fixture *f, const char *list)
+{
+    char *text;
+    struct ci_result r;
+
+    put(f, ".github/workflows/inner.yml",
+        "on:\n  workflow_call:\n    inputs: {who: {type: string}, n: {type: number}}\n    outputs: {o: {value: '${{ jobs.say.outputs.o }}'}}\n"
+        "jobs:\n  say:\n    runs-on: ubuntu-latest\n    outputs: {o: 'hello ${{ inputs.who }}'}\n"
+        "    steps: [{run: 'test ${{ inputs.n }} != 9 && touch MARKS/${{ inputs.who }}-${{ inputs.n }}'}]\n"
+        "  check:\n    needs: say\n    runs-on: ubuntu-latest\n    steps: [{run: 'test -e MARKS/${{ inputs.who }}-${{ inputs.n }}'}]\n");
+    put(f, ".github/workflows/mid.yml",
+        "on:\n  workflow_call:\n    inputs: {who: {type: string}}\n    outputs: {o: {value: '${{ jobs.call.outputs.o }}'}}\n"
+        "jobs:\n  numbers:\n    runs-on: ubuntu-latest\n    outputs: {n: '${{ steps.s.outputs.n }}'}\n"
+        "    steps: [{id: s, run: 'echo \"n=[1, 2]\" >> $GITHUB_OUTPUT'}]\n"
+        "  call:\n    needs: numbers\n    strategy: {matrix: {n: '${{ fromJSON(needs.numbers.outputs.n) }}'}}\n"
+        "    uses: ./.github/workflows/inner.yml\n    with: {who: '${{ inputs.who }}', n: '${{ matrix.n }}'}\n");
+    text = xasprintf("on: push\njobs:\n  list:\n    runs-on: ubuntu-latest\n    outputs: {all: '${{ steps.s.outputs.all }}'}\n"
+                     "    steps:\n      - id: s\n        run: |\n          echo 'all=%s' >> \"$GITHUB_OUTPUT\"\n"
+                     "  call:\n    needs: list\n    strategy: {matrix: {include: '${{ fromJSON(needs.list.outputs.all) }}'}}\n"
+                     "    uses: ./.github/workflows/inner.yml\n    with: {who: '${{ matrix.who }}', n: '${{ matrix.n }}'}\n"
+                     "  deep:\n    needs: list\n    strategy: {matrix: {include: '${{ fromJSON(needs.list.outputs.all) }}'}}\n"
+                     "    uses: ./.github/workflows/mid.yml\n    with: {who: 'deep-${{ matrix.who }}'}\n"
+                     "  after:\n    needs: [call, deep]\n    if: always()\n    runs-on: ubuntu-latest\n    steps:\n"
+                     "      - run: echo '${{ needs.call.result }} ${{ needs.deep.result }} ${{ needs.call.outputs.o }}, ${{ needs.deep.outputs.o }}' > MARKS/seen\n",
+                     list);
+    r = run_workflow(f, text, 4, NULL);
+    free(text);
+    return r;
+}
+
+static void assert_seen(struct fixture *f, const char *wanted)
+{
+    char *path = path_join(f->marks, "seen");
+    struct error err = {0};
+    struct buf text = BUF_INIT;
+
+    assert_int_equal(file_read(path, &text, 4096, &err), 0);
+    assert_string_equal(buf_cstr(&text), wanted);
+    buf_free(&text);
+    free(path);
+}
+
+static void calls_with_a_matrix_from_needs_run_for_each_leg(void **state)
+{
+    struct fixture *f = *state;
+    struct ci_result r = run_calls(f, "[{\"who\": \"a\", \"n\": 1}, {\"who\": \"b\", \"n\": 2}]");
+
+    /* list, after; call: 2 legs of 2 jobs; deep: 2 legs of one job and 2 legs of 2 jobs. */
+    assert_int_equal(r.job_count, 2 + 4 + 2 * (1 + 4));
+    for (size_t i = 0; i < r.job_count; i++)
+        for (size_t k = 0; k < i; k++)
+            assert_string_not_equal(r.jobs[i].id, r.jobs[k].id);
+    assert_non_null(ci_result_job(&r, "ci.yml/after"));
+    expect_green(r);
+    assert_seen(f, "success success hello b, hello deep-b\n");
+}
+
+static void a_leg_of_such_a_call_that_fails_fails_the_call(void **state)
+{
+    struct fixture *f = *state;
+    struct ci_result r = run_calls(f, "[{\"who\": \"a\", \"n\": 1}, {\"who\": \"b\", \"n\": 9}]");
+    size_t skipped = 0;
+
+    assert_int_equal(r.verdict, CI_RED);
+    assert_int_equal(r.failed, 1);
+    for (size_t i = 0; i < r.job_count; i++)
+        skipped += r.jobs[i].state == CI_SKIPPED;
+    assert_int_equal(skipped, 1); /* check, which needs the failed job, of that leg alone */
+    ci_result_finish(&r);
+    assert_seen(f, "failure success hello b, hello deep-b\n");
+}
+
+static void a_call_with_an_empty_matrix_is_skipped(void **state)
+{
+    struct fixture *f = *state;
+    struct ci_result r = run_calls(f, "[]");
+
+    assert_int_equal(r.job_count, 4);
+    ci_result_finish(&r);
+    assert_seen(f, "skipped skipped , \n");
+}
+
 int main(void)
 {
 #define WITH_FIXTURE(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
     const struct CMUnitTest tests[] = {
         WITH_FIXTURE(a_matrix_from_needs_within_a_called_workflow_makes_its_legs),
+        WITH_FIXTURE(calls_with_a_matrix_from_needs_run_for_each_leg),
+        WITH_FIXTURE(a_leg_of_such_a_call_that_fails_fails_the_call),
+        WITH_FIXTURE(a_call_with_an_empty_matrix_is_skipped),
         WITH_FIXTURE(max_parallel_holds_for_the_legs),
         WITH_FIXTURE(jobs_of_a_concurrency_group_run_one_after_the_other),
         WITH_FIXTURE(a_failed_leg_cancels_its_siblings),
