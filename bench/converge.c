@@ -85,7 +85,7 @@ static int write_config(struct world *w, struct error *err)
     char *text = xasprintf("model = \"sim\"\nmodel_provider = \"sim\"\n\n[model_providers.sim]\nname = \"Sim\"\n"
                            "base_url = \"%s\"\nenv_key = \"SIM_KEY\"\nwire_api = \"responses\"\n",
                            mock_server_base_url(w->mock));
-    char *cadre_text = xasprintf("[loop]\nbatch_size = %d\n\n[merge]\nshared_files = [\"CHANGELOG.md\"]\n\n[ci]\nretries = 3\n",
+    char *cadre_text = xasprintf("[loop]\nbatch_size = %d\nmax_turn_steps = 1000\n\n[merge]\nshared_files = [\"CHANGELOG.md\"]\n\n[ci]\nretries = 3\n",
                                  w->batch_size > 0 ? w->batch_size : 4);
     int rc = file_make_directories(home, 0700, err);
 
@@ -174,10 +174,13 @@ static void do_run(struct world *w)
         if (process_run(w->loop, &options, &result, &err) == 0) {
             w->outcome->wall_ms = result.exit.duration_us / 1000;
             w->outcome->calls = mock_server_answered(w->mock, 200);
-            if (w->team.one_agent)
+            if (w->team.one_agent) {
                 w->outcome->green = result.exit.exit_code == 0;
-            else
+                if (!w->outcome->green)
+                    w->outcome->detail = xasprintf("exit code %d: %.300s", result.exit.exit_code, buf_cstr(&result.err));
+            } else {
                 judge(w, &result);
+            }
         }
     }
     if (err.code != ERROR_NONE)

@@ -71,6 +71,7 @@ struct office *office_create(const struct office_options *options, struct error 
     office->options.rollout_dir = office->rollout_dir; /* the caller's texts may go */
     office->options.state_dir = office->state_dir;
     office->options.replay_url = office->replay_url;
+    office->max_turn_steps = settings.max_turn_steps;
     office->default_turn_seconds = (int)settings.agents.job_max_runtime_seconds;
     run_settings_finish(&settings);
     return office;

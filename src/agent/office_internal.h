@@ -35,6 +35,7 @@ struct office {
     struct command_rules *rules;
     bool is_paused;
     int default_turn_seconds;
+    int max_turn_steps;
     bool has_told_trust;    /* that AGENTS.md files are not followed */
     int can_nest;           /* sandbox_can_nest(), -1 until it was asked */
     bool has_runner_folder; /* "<run>/runners" was cleared */

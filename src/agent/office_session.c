@@ -320,6 +320,7 @@ static int make_thread(struct agent_session *s, const struct role *role, const s
         .watch_deltas = spec->on_text_delta != NULL,
         .on_text_delta = on_text_delta,
         .priority = priority_of(s->role),
+        .max_steps = office->max_turn_steps,
         .turn_timeout_ms = office_turn_timeout(office, spec),
         .on_event = on_thread_event,
         .on_turn_end = on_turn_end,

@@ -412,7 +412,7 @@ void thread_ask(struct thread *t)
     if (t->steps >= t->options.max_steps) {
         struct error err = {0};
 
-        error_set(&err, ERROR_LIMIT, "the turn took more than %d steps", t->options.max_steps);
+        error_set(&err, ERROR_LIMIT, "the turn took more than %d model requests (loop.max_turn_steps of cadre.toml)", t->options.max_steps);
         thread_end_turn(t, &err);
         return;
     }

@@ -105,6 +105,7 @@ void run_settings_init(struct run_settings *s, const struct config *c)
     s->max_cost_microusd = cost > 0 && cost < 1e12 ? (int64_t)(cost * 1e6) : 0;
     s->max_requests = bounded(c, "loop.max_requests", 0, INT64_MAX);
     s->task_minutes = bounded(c, "loop.task_minutes", 0, INT32_MAX);
+    s->max_turn_steps = small(c, "loop.max_turn_steps", 1, 1000000);
     s->has_explore = config_bool(c, "loop.explore");
     s->has_tuning = config_bool(c, "loop.tuning");
 

@@ -52,6 +52,7 @@ struct run_settings {
     int64_t max_cost_microusd;
     int64_t max_requests;
     int64_t task_minutes; /* wall clock of one attempt; 0: no limit */
+    int max_turn_steps;   /* model requests of a turn */
     bool has_explore;
     bool has_tuning;
 

@@ -24,6 +24,7 @@ static const struct schema_key keys[] = {
      NULL},
     {"loop.max_requests", I, C, "0", NULL, "Requests of a run; 0 is no limit.", NULL},
     {"loop.task_minutes", I, C, "0", NULL, "Wall clock of one attempt; 0 is no limit.", NULL},
+    {"loop.max_turn_steps", I, C, "200", NULL, "Model requests of one turn of a thread before it is ended.", NULL},
     {"loop.explore", B, C, "true", NULL, "Start with the explorer.", NULL},
     {"loop.tuning", B, C, "true", NULL, "Adapt threads, batch size and plan template to what happens.", NULL},
 

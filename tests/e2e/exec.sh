@@ -83,3 +83,11 @@ ok more_than_sixteen_at_once_are_refused has <(results) "16 commands are running
 ok ended_ones_make_room has <(results) "there is room"
 ok writing_without_a_terminal_is_an_error has <(results) "session 1017 has no standard input; run the command again with tty = true"
 ok what_was_dropped_counts has <(results) "Original token count: 750000"
+
+# --- a thread that never ends -------------------------------------------------------------------------------------------
+script '{rules: [{match: {}, reply: {tool_calls: [call("update_plan"; {plan: [{step: "again {{turn}}", status: "pending"}]})]}}]}' "$SCRATCH/endless.json"
+start_mock "$SCRATCH/endless.json" --log "$SCRATCH/endless.log"
+printf '[loop]\nmax_turn_steps = 7\n' >>"$CODEX_HOME/cadre.toml"
+"$CADRE" exec go >"$SCRATCH/endless.out" 2>&1
+ok a_turn_without_end_is_ended_by_its_limit is "$? $(wc -l <"$SCRATCH/endless.log")" "1 7"
+ok it_says_which_limit has "$SCRATCH/endless.out" "loop.max_turn_steps of cadre.toml"
