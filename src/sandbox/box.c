@@ -2,6 +2,7 @@
 #include "sandbox/box.h"
 
 #include "base/path.h"
+#include "sandbox/box_outlets.h"
 #include "sandbox/exec_helper.h"
 #include "sandbox/landlock.h"
 #include "sandbox/namespace.h"
@@ -203,18 +204,26 @@ static int allow_writing(const struct box *box, int ruleset, int abi, const char
     return landlock_allow_except(ruleset, abi, path, true, (const char *const *)carved->items, carved->len);
 }
 
+/* Devices are left out unless PATH names one: a disk holds what is hidden, a keyboard what the user types. */
 static int allow_reading_of(const struct box *box, int ruleset, int abi, const char *path)
 {
-    if (box->has_namespaces)
-        return landlock_allow(ruleset, abi, path, false);
-    return landlock_allow_except(ruleset, abi, path, false, (const char *const *)box->hidden.items, box->hidden.len);
+    struct str_list shut = {0};
+    int rc;
+
+    if (!path_is_below(path, "/dev"))
+        str_list_add(&shut, "/dev");
+    if (!box->has_namespaces)
+        str_list_copy(&shut, &box->hidden);
+    rc = landlock_allow_except(ruleset, abi, path, false, (const char *const *)shut.items, shut.len);
+    str_list_finish(&shut);
+    return rc;
 }
 
 static int allow_reading(const struct box *box, int ruleset, int abi)
 {
     /* Without these no program starts. */
     static const char *const system[] = {"/usr", "/bin",  "/sbin", "/lib", "/lib32", "/lib64", "/libx32", "/etc", "/opt",
-                                         "/nix", "/proc", "/sys",  "/dev", "/run",   "/var/lib/dpkg"};
+                                         "/nix", "/proc", "/sys",  "/run", "/var/lib/dpkg"};
     int rc = 0;
 
     if (box->readable.len == 0)
@@ -232,8 +241,10 @@ static int allow_files(const struct box *box, int ruleset, int abi, const struct
 {
     const char *tmpdir = usable_tmpdir(box);
 
-    if (allow_reading(box, ruleset, abi) < 0)
+    if (allow_reading(box, ruleset, abi) < 0 || landlock_allow_listing(ruleset, abi, "/dev") < 0)
         return -1;
+    if (box->terminal[0] != '\0' && landlock_allow(ruleset, abi, box->terminal, true) < 0)
+        return -1; /* also as /dev/stdout and the like */
     for (size_t i = 0; i < sizeof devices / sizeof devices[0]; i++)
         if (landlock_allow(ruleset, abi, devices[i], true) < 0)
             return -1;
@@ -289,7 +300,8 @@ static int shut_in_nestable(struct box *box, const struct str_list *carved)
 
     if (!namespace_make_all_read_only((const char *const *)box->roots.items, roots))
         return box_stop("the file system cannot be made read-only", "set box = \"cadre\"");
-    if (!carve_by_mounts(carved) || !hide_by_mounts(box) || !enter_folder_again())
+    if (!carve_by_mounts(carved) || !hide_by_mounts(box) || !box_hide_sockets(box) || !box_make_own_terminals(box) ||
+        !enter_folder_again())
         return box_stop("a part cannot be shut off", "nothing is run");
     if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0 || !namespace_drop_capabilities_nestable())
         return box_stop("capabilities cannot be given up", "nothing is run");
@@ -316,6 +328,10 @@ static int shut_in(struct box *box, const struct str_list *carved)
             return box_stop("a read-only part cannot be made", "nothing is run");
         if (!hide_by_mounts(box))
             return box_stop("a secret cannot be hidden", "nothing is run");
+        if (!box_hide_sockets(box))
+            return box_stop("a socket cannot be hidden", "nothing is run");
+        if (!box_make_own_terminals(box))
+            return box_stop("a private /dev/pts cannot be made", "nothing is run");
         if (!enter_folder_again())
             return box_stop("the working directory", "nothing is run");
     }

@@ -23,6 +23,7 @@ struct box {
     struct str_list hidden;
     struct str_list read_only; /* parts of roots */
     struct str_list readable;  /* when there are any: nothing else outside of the system is read */
+    struct str_list sockets;   /* where somebody outside listens; see box_outlets.h */
     const char *tmp_dir;       /* becomes /tmp with private_tmp */
     bool network;
     bool loopback;
@@ -31,6 +32,7 @@ struct box {
     bool private_tmp;
     bool nestable;
     bool has_namespaces;
+    char terminal[32]; /* a path to the command's own terminal, kept open; or empty */
     bool has_own_proc; /* /proc shows the box's processes and no others */
     bool is_served; /* made by the server, which has the signals blocked that box_block_signals() names */
     pid_t parent; /* dies with this process when that is the parent; 0: with nobody */

@@ -2,6 +2,7 @@
 #include "sandbox/box.h"
 
 #include "sandbox/box_init.h"
+#include "sandbox/box_outlets.h"
 #include "sandbox/exec_helper.h"
 #include "sandbox/namespace.h"
 
@@ -102,6 +103,7 @@ static bool run_in_namespaces(struct box *box, int *end)
     }
     helper = (int)syscall(SYS_pidfd_open, getpid(), 0);
     namespace_remember_user();
+    box_note_sockets(box);
     box->has_namespaces = true;
     pid = clone_process(flags);
     if (pid == 0) {

@@ -11,6 +11,7 @@
 #include "base/alloc.h"
 #include "io/spawn_protocol.h"
 #include "sandbox/box_init.h"
+#include "sandbox/box_outlets.h"
 #include "sandbox/exec_helper.h"
 #include "sandbox/landlock.h"
 #include "sandbox/namespace.h"
@@ -160,6 +161,7 @@ static void serve(struct server *server)
         if (!box.network && (box.loopback || !server->shares_network))
             flags |= CLONE_NEWNET;
         environ = env;
+        box_note_sockets(&box);
         pid = clone_child(flags, &server->board[r->header.slot]);
         if (pid == 0) {
             int status = 0;

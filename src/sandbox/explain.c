@@ -44,13 +44,14 @@ static void explain_namespaces(const struct sandbox_probe *probe, struct buf *ou
 {
     if (probe->namespaces == NAMESPACE_NONE) {
         buf_puts(out, "namespaces  not allowed here: no new entries directly in a writable root that holds .git, .codex or "
-                      ".agents; the\n            names of hidden files show; a command's processes are killed by "
-                      "ancestry. Allow unprivileged user\n            namespaces to get more\n");
+                      ".agents; the\n            names of hidden files show; sockets by path and other terminals can be "
+                      "reached; a command's\n            processes are killed by ancestry. Allow unprivileged user namespaces "
+                      "to get more\n");
         return;
     }
     buf_puts(out, "namespaces  yes: everything but the working folders is read-only by mounts too; .git, .codex and .agents in\n"
-                  "            them; secrets, /run, /dev/shm and the machine's /tmp out of reach; a network and process numbers\n"
-                  "            of its own; what a command leaves running ends with it\n");
+                  "            them; secrets, /run, /dev/shm, the machine's /tmp, sockets of services and other terminals out of\n"
+                  "            reach; a network and process numbers of its own; what a command leaves running ends with it\n");
     buf_printf(out, "            %s a /proc that shows only the command's processes\n",
                probe->namespaces == NAMESPACE_ALL ? "yes" : "no ");
 }

@@ -114,6 +114,7 @@ void box_finish(struct box *box)
     str_list_finish(&box->hidden);
     str_list_finish(&box->read_only);
     str_list_finish(&box->readable);
+    str_list_finish(&box->sockets);
     *box = (struct box){0};
 }
 

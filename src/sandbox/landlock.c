@@ -121,6 +121,11 @@ int landlock_allow(int ruleset, int abi, const char *path, bool writable)
     return allow(ruleset, abi, path, writable ? all_rights(abi) : READ_RIGHTS);
 }
 
+int landlock_allow_listing(int ruleset, int abi, const char *path)
+{
+    return allow(ruleset, abi, path, FS_READ_DIR);
+}
+
 int landlock_allow_except(int ruleset, int abi, const char *path, bool writable, const char *const *except, size_t count)
 {
     bool is_parted = false;

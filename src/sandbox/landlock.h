@@ -15,7 +15,10 @@ int landlock_ruleset_create(int abi, bool network);
 /* Everything below PATH may be read and executed, and with WRITABLE changed. A path that is not there is skipped. */
 int landlock_allow(int ruleset, int abi, const char *path, bool writable);
 
-/* The same without what is at or below one of EXCEPT (COUNT absolute paths). Landlock can only add: a folder that holds an
+/* The folders at and below PATH may be listed. */
+int landlock_allow_listing(int ruleset, int abi, const char *path);
+
+/* As landlock_allow() without what is at or below one of EXCEPT (COUNT absolute paths). Landlock can only add: a folder that holds an
  * exception is allowed entry by entry, so that nothing new can be made directly in it; it can still be listed. */
 int landlock_allow_except(int ruleset, int abi, const char *path, bool writable, const char *const *except, size_t count);
 

@@ -7,6 +7,7 @@ workspace-write alone without CADRE_ESCAPES_ALL), and the user's own PATH. Only 
 import ctypes
 import json
 import os
+import pty
 import re
 import shutil
 import signal
@@ -15,6 +16,7 @@ import subprocess
 import sys
 import threading
 import time
+import tty
 
 SOURCE, SCRATCH, CADRE = os.environ["CADRE_SOURCE"], os.environ["SCRATCH"], os.environ["CADRE"]
 CODEX = os.environ.get("CODEX")
@@ -62,7 +64,13 @@ class Listener:
             self.tcp6 = 1
         token = "cadre-esc-%d" % os.getpid()
         self.paths = {"SOCK": SCRATCH + "/agent.sock", "RUNSOCK": "/run/%s/s" % token, "TMPSOCK": "/tmp/%s/s" % token}
+        self.paths.update({"HOMESOCK": SCRATCH + "/desktop/docker.sock", "SESSIONBUS": SCRATCH + "/session/bus"})
+        # By the services' own names, where nobody but this test can see them.
+        named = {"DOCKER": "/run/docker.sock", "DBUS": "/run/dbus/system_bus_socket", "USERBUS": "/run/user/%d/bus" % os.getuid()}
+        self.paths.update(named if os.environ.get("CADRE_ESCAPES_OWN_RUN") else dict.fromkeys(named))
         for name, path in list(self.paths.items()):
+            if path is None:
+                continue
             try:
                 os.makedirs(os.path.dirname(path), exist_ok=True)
                 self.serve(socket.AF_UNIX, socket.SOCK_STREAM, path)
@@ -71,13 +79,42 @@ class Listener:
         self.abstract = token
         self.serve(socket.AF_UNIX, socket.SOCK_STREAM, "\0" + token)
         self.serve(socket.AF_UNIX, socket.SOCK_DGRAM, "\0" + token)
+        self.abstract_bus = "/tmp/dbus-" + token
+        self.serve(socket.AF_UNIX, socket.SOCK_STREAM, "\0" + self.abstract_bus)
+        self.giver = SCRATCH + "/giver.sock"
+        self.start(self.bind(socket.AF_UNIX, socket.SOCK_STREAM, self.giver), self.give)
+        self.terminal, self.own_side = pty.openpty()
+        tty.setraw(self.own_side)
+        threading.Thread(target=self.listen_at_terminal, daemon=True).start()
 
-    def serve(self, family, kind, address):
+    def bind(self, family, kind, address):
         s = socket.socket(family, kind)
         s.bind(address)
         if kind == socket.SOCK_STREAM:
             s.listen(64)
-        threading.Thread(target=self.listen, args=(s, kind), daemon=True).start()
+        return s
+
+    def start(self, s, how):
+        threading.Thread(target=how, args=(s,), daemon=True).start()
+
+    def give(self, s):
+        """Hands a descriptor to whoever connects, and hears what is written to it."""
+        while True:
+            c, _ = s.accept()
+            ours, theirs = os.pipe()
+            socket.send_fds(c, [b"x"], [theirs])
+            os.close(theirs)
+            c.close()
+            self.heard.append(os.read(ours, 4096))
+            os.close(ours)
+
+    def listen_at_terminal(self):
+        while True:
+            self.heard.append(os.read(self.terminal, 4096))
+
+    def serve(self, family, kind, address):
+        s = self.bind(family, kind, address)
+        self.start(s, lambda s: self.listen(s, kind))
         return s.getsockname()[1] if family in (socket.AF_INET, socket.AF_INET6) else None
 
     def listen(self, s, kind):
@@ -95,7 +132,7 @@ class Listener:
 
     def close(self):
         for path in self.paths.values():
-            if path is not None and not path.startswith(SCRATCH):
+            if path is not None and not path.startswith(SCRATCH) and path.startswith(("/run/cadre-", "/tmp/cadre-")):
                 shutil.rmtree(os.path.dirname(path), ignore_errors=True)
 
 
@@ -118,7 +155,8 @@ class World:
         base = "%s/%s-%s" % (SCRATCH, runner, policy)
         self.names = {"W": base + "/w", "HOME": base + "/home", "OTHER": base + "/other", "CHECKOUT": base + "/checkout",
                       "STATE": base + "/run", "OUT": base + "/out", "HELP": HELP, "TCP": listener.tcp, "UDP": listener.udp,
-                      "TCP6": listener.tcp6, "ABSTRACT": listener.abstract, "POLICY": policy,
+                      "TCP6": listener.tcp6, "ABSTRACT": listener.abstract, "POLICY": policy, "GIVER": listener.giver,
+                      "ABSTRACTBUS": listener.abstract_bus, "TERMINAL": os.ttyname(listener.own_side),
                       "SYSVKEY": 0x5EC00000 + os.getpid() % 10000 * 16 + POLICIES.index(policy) * 4 + len(runner) % 4}
         self.names.update(listener.paths)
         n = self.names
@@ -138,8 +176,10 @@ class World:
         git(n["CHECKOUT"], "worktree", "add", "-q", n["W"])
         git(n["CHECKOUT"], "worktree", "add", "-q", n["OTHER"])
         os.mkfifo(n["W"] + "/a-fifo")
+        n["SETUID"] = self.setuid_program(base + "/out/whoami")
         self.env = {"PATH": os.environ["PATH"], "HOME": n["HOME"], "CODEX_HOME": n["HOME"] + "/.codex", "LANG": "C.UTF-8",
                     "XDG_STATE_HOME": base + "/state", "SSH_AUTH_SOCK": listener.paths["SOCK"], "MOCK_KEY": "k",
+                    "DBUS_SESSION_BUS_ADDRESS": "unix:path=%s,guid=00" % listener.paths["SESSIONBUS"],
                     "ASAN_OPTIONS": os.environ.get("ASAN_OPTIONS", "")}
         free = os.statvfs(base)
         limits = dict(LIMITS, min_free_disk_mb=max(0, free.f_bavail * free.f_frsize // (1 << 20) - 300))
@@ -150,6 +190,16 @@ class World:
         self.fd = os.open(base + "/fd", os.O_RDONLY)
         self.victims = []
         self.began = time.monotonic()
+
+    def setuid_program(self, path):
+        """A copy of `id` that runs as nobody, whoever starts it; None where this user cannot make one."""
+        shutil.copy("/usr/bin/id", path)
+        try:
+            os.chown(path, 65534, 65534)
+        except OSError:
+            return None
+        os.chmod(path, 0o4755)
+        return None if os.statvfs(path).f_flag & os.ST_NOSUID else path
 
     def victim(self):
         """A process of the same user, with secrets in its environment, arguments and descriptors."""

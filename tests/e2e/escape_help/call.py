@@ -10,7 +10,8 @@ NUMBERS = {  # x86-64
     "io_uring_setup": 425, "ptrace": 101, "process_vm_readv": 310, "pidfd_getfd": 438, "ioctl": 16, "clone": 56,
     "clone3": 435, "setns": 308, "pivot_root": 155, "open_tree": 428, "fsopen": 430, "keyctl": 250, "bpf": 321,
     "perf_event_open": 298, "userfaultfd": 323, "open_by_handle_at": 304, "fanotify_init": 300, "kexec_load": 246,
-    "settimeofday": 164, "shmget": 29,
+    "settimeofday": 164, "shmget": 29, "name_to_handle_at": 303, "process_vm_writev": 311, "add_key": 248,
+    "request_key": 249, "kcmp": 312, "process_madvise": 440, "sethostname": 170, "init_module": 175, "syslog": 103,
 }
 REFUSED = (errno.EPERM, errno.EACCES, errno.ENOSYS, errno.ESRCH)
 
