@@ -141,7 +141,8 @@ static const char *find_kept(const struct inbox *inbox, const struct approval_re
 
     json_object_foreach(inbox->kept, id, record)
         if (!json_get_bool(record, "is_used", false) && same(record, "role", request->role) &&
-            same(record, "task", request->task) && same(record, "command", request->command))
+            same(record, "task", request->task) && same(record, "command", request->command) &&
+            same(record, "cwd", request->cwd) && json_get_bool(record, "outside", false) == request->outside)
             return id;
     return NULL;
 }
@@ -172,6 +173,7 @@ static struct approval_wait *ask(void *data, const struct approval_request *requ
         str_list_copy(&w->prefix, request->prefix);
     if (inbox->options.deadline_ms > 0)
         clock_format_utc(clock_wall_ms() + inbox->options.deadline_ms, deadline);
+    w->rules = w->prefix.len > 0 ? request->rules : NULL;
     w->known_answer = strcmp(state, "allowed") == 0;
     w->known_by = xstrdup(json_get_string(old, "by", "somebody"));
     w->known_why = xstrdup(json_get_string(old, "why", NULL));
@@ -179,8 +181,20 @@ static struct approval_wait *ask(void *data, const struct approval_request *requ
                           request->thread, "role", request->role, "task", request->task, "command", request->command,
                           "cwd", request->cwd, "reason", request->reason, "outside", request->outside, "deadline", deadline,
                           "default", inbox->options.default_allows ? "allow" : "deny", "state", "pending");
-    if (w->record == NULL) /* text that is no UTF-8 */
+    if (w->record == NULL) { /* no UTF-8: nobody can be shown what it is */
         w->record = json_pack("{s:s, s:s, s:s}", "approval", w->id, "command", "(no text)", "state", "pending");
+        state = "denied";
+        w->known_answer = false;
+        free(w->known_by);
+        free(w->known_why);
+        w->known_by = xstrdup("policy");
+        w->known_why = xstrdup("the command or its folder is no UTF-8 text: nobody can be shown it");
+    } else if (w->rules != NULL) {
+        char *words = str_list_join(&w->prefix, " ");
+
+        json_object_set_new(w->record, "prefix", json_string(words));
+        free(words);
+    }
     vec_push(&inbox->waiting, w);
     if (strcmp(state, "pending") != 0) {
         w->later = timer_start(inbox->options.loop, 0, on_known, w);
@@ -245,8 +259,11 @@ int inbox_answer(struct inbox *inbox, const char *id, bool is_allowed, bool for_
         buf_free(&ids);
         return -1;
     }
-    if (is_allowed && for_run && w->rules != NULL)
-        command_rules_allow(w->rules, &w->prefix);
+    if (is_allowed && for_run && w->rules == NULL)
+        return error_set(err, ERROR_USAGE, "approval %s names no beginning of the command that could be allowed for the run: answer "
+                                           "for this command alone", id);
+    if (is_allowed && for_run)
+        command_rules_allow(w->rules, &w->prefix, json_get_bool(w->record, "outside", false));
     resolve(w, is_allowed, by, is_allowed ? NULL : str_is_empty(why) ? "a person said no" : why);
     return 0;
 }

@@ -58,6 +58,7 @@ static void print_record(const json_t *record, bool as_json)
     print_field(record, "command", json_get_bool(record, "outside", false) ? "\n    outside the sandbox: " : "\n    ");
     print_field(record, "cwd", "\n    in ");
     print_field(record, "reason", "\n    because: ");
+    print_field(record, "prefix", "\n    --for-run would allow: ");
     print_field(record, "deadline", "\n    until ");
     print_field(record, "default", ", then: ");
     putchar('\n');
@@ -165,6 +166,9 @@ static int answer(struct cli_context *ctx, const struct cli_args *args, bool is_
             printf("%s: %s %s\n", id, args->positionals.items[0], is_allowed ? "approved" : "denied");
         json_decref(params);
         buf_free(&text);
+    } else if (is_allowed && cli_flag(args, "for-run")) {
+        error_set(&err, ERROR_USAGE, "run %s is not at work: nothing can be allowed for the rest of it", id);
+        error_hint(&err, "`cadre approve --run %s %s` allows this one command, and `cadre resume %s` goes on", id, args->positionals.items[0], id);
     } else {
         rc = leave_answer(id, args->positionals.items[0], is_allowed, reason, &err);
         if (rc == 0)

@@ -9,6 +9,7 @@
 #include "base/json.h"
 #include "base/log.h"
 #include "base/path.h"
+#include "base/utf8.h"
 #include "cli/command.h"
 #include "cli/prompt_history.h"
 #include "config/config.h"
@@ -127,11 +128,21 @@ static void show_message(struct repl *r, const char *text)
 
 static void show_approval(struct repl *r, const json_t *event)
 {
-    const char *reason = json_get_string(event, "reason", "");
+    struct str_list lines = {0};
+    char *command, *reason;
 
+    /* Each line of it stands in from the margin: none can pass for one of ours. */
+    str_split(&lines, json_get_string(event, "command", ""), '\n');
+    command = str_list_join(&lines, "\n    ");
+    str_list_finish(&lines);
+    str_split(&lines, json_get_string(event, "reason", ""), '\n');
+    reason = str_list_join(&lines, "\n    ");
     repl_say(r, PROMPT_BOLD, "%s wants to run%s:\n    %s%s%s", json_get_string(event, "role", "an agent"),
-             json_get_bool(event, "outside", false) ? " OUTSIDE THE SANDBOX" : "", json_get_string(event, "command", ""),
+             json_get_bool(event, "outside", false) ? " OUTSIDE THE SANDBOX" : "", command,
              reason[0] == '\0' ? "" : "\n  because: ", reason);
+    str_list_finish(&lines);
+    free(command);
+    free(reason);
 }
 
 static void on_event(void *data, json_t *event)
@@ -187,6 +198,22 @@ static void on_log(enum log_level level, const char *line, void *data)
 /* --- Approvals ------------------------------------------------------------------------------------------------------ */
 
 /* Asks for the oldest that waits, or stops asking. */
+/* PREFIX: what an answer for the session would allow; NULL: nothing. */
+static void ask_question(struct repl *r, const char *prefix)
+{
+    struct buf b = BUF_INIT;
+
+    if (prefix == NULL) {
+        buf_puts(&b, "allow it? y or n › ");
+    } else {
+        buf_puts(&b, "allow it? y, n, or a (and all that begins with `");
+        utf8_append_printable(&b, prefix, strlen(prefix), false);
+        buf_puts(&b, "`) › ");
+    }
+    prompt_set_question(r->prompt, buf_cstr(&b));
+    buf_free(&b);
+}
+
 static void update_question(struct repl *r)
 {
     json_t *list = inbox_list(main_session_inbox(r->session));
@@ -197,7 +224,7 @@ static void update_question(struct repl *r)
         r->question_id = xstrdup(id);
         prompt_set_question(r->prompt, NULL);
         if (id != NULL)
-            prompt_set_question(r->prompt, "allow it? y, n, or a (and all that begin alike) › ");
+            ask_question(r, json_get_string(json_array_get(list, 0), "prefix", NULL));
     }
     json_decref(list);
 }
@@ -210,12 +237,13 @@ static void answer_question(struct repl *r, const char *line)
 
     if (!yes && !always && strcmp(line, "n") != 0 && strcmp(line, "no") != 0) {
         if (line[0] != '\0')
-            repl_say(r, PROMPT_DIM, "answer y (yes), n (no) or a (yes, and to all that begin alike in this session)");
+            repl_say(r, PROMPT_DIM, "answer y (yes), n (no) or a (yes, and in this session to all that begins with what was shown)");
         return;
     }
-    repl_say(r, PROMPT_DIM, "  %s", always ? "allowed, and what begins alike" : yes ? "allowed" : "denied");
     if (inbox_answer(main_session_inbox(r->session), r->question_id, yes || always, always, "terminal", NULL, &err) < 0)
         repl_say(r, PROMPT_BAD, "%s", err.text);
+    else
+        repl_say(r, PROMPT_DIM, "  %s", always ? "allowed, and what begins so" : yes ? "allowed" : "denied");
     repl_wake(r);
 }
 

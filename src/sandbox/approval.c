@@ -2,7 +2,6 @@
 #include "sandbox/approval.h"
 
 #include "base/alloc.h"
-#include "base/path.h"
 #include "sandbox/command_rules.h"
 #include "sandbox/shell_syntax.h"
 
@@ -47,7 +46,8 @@ enum sandbox_mode sandbox_mode_tightest(enum sandbox_mode a, enum sandbox_mode b
 
 /* --- Known to be safe ------------------------------------------------------------------------------------------- */
 
-/* Does a word equal OPTION, begin with "OPTION=", or (for "-x") bundle that letter? */
+/* Does a word equal OPTION, begin with "OPTION=", shorten it ("--outp", as getopt and git take it), or (for "-x") bundle that
+ * letter? */
 static bool has_option(const struct str_list *words, const char *option)
 {
     size_t n = strlen(option);
@@ -56,6 +56,8 @@ static bool has_option(const struct str_list *words, const char *option)
         const char *word = words->items[i];
 
         if (strcmp(word, option) == 0 || (strncmp(word, option, n) == 0 && word[n] == '='))
+            return true;
+        if (word[0] == '-' && word[1] == '-' && word[2] != '\0' && strncmp(word, option, strcspn(word, "=")) == 0)
             return true;
         if (n == 2 && option[1] != '-' && word[0] == '-' && word[1] != '-' && strchr(word + 1, option[1]) != NULL)
             return true;
@@ -85,6 +87,24 @@ static bool is_safe_sed(const struct str_list *words)
     if (*p == ',')
         p += 1 + strspn(p + 1, "0123456789$");
     return strcmp(p, "p") == 0;
+}
+
+/* Shells have it built in. `-v` evaluates what is in brackets, and some shells so evaluate what numbers are compared. */
+static bool is_safe_test(const struct str_list *words)
+{
+    for (size_t i = 1; i < words->len; i++)
+        if (strcmp(words->items[i], "-v") == 0 || strcmp(words->items[i], "-R") == 0 || strpbrk(words->items[i], "$`[") != NULL)
+            return false;
+    return true;
+}
+
+/* Built in as well: `-v` sets variables, and some shells evaluate what %d is given. */
+static bool is_safe_printf(const struct str_list *words)
+{
+    for (size_t i = 1; i < words->len; i++)
+        if ((i == 1 && words->items[i][0] == '-') || (i > 1 && strpbrk(words->items[i], "$`[") != NULL))
+            return false;
+    return true;
 }
 
 static bool is_safe_git(const struct str_list *words)
@@ -121,7 +141,7 @@ static const char *const find_bad[] = {"-exec",   "-execdir", "-ok",     "-okdir
 static const char *const rg_bad[] = {"--pre", "--hostname-bin", "--search-zip", "-z", NULL};
 static const char *const base64_bad[] = {"-o", "--output", NULL};
 static const char *const date_bad[] = {"-s", "--set", NULL};
-static const char *const tree_bad[] = {"-o", "--output", NULL};
+static const char *const tree_bad[] = {"-o", "--output", "-R", NULL}; /* -R writes 00Tree.html */
 static const char *const file_bad[] = {"-C", "--compile", "-m", "--magic-file", NULL};
 
 /* sort (-o, --compress-program), tee, xargs, awk and env are not here: they write files or start programs. */
@@ -130,8 +150,8 @@ static const struct safe_program safe_programs[] = {
     {"df", NULL, NULL},      {"du", NULL, NULL},      {"echo", NULL, NULL},    {"expr", NULL, NULL},   {"false", NULL, NULL},
     {"grep", NULL, NULL},    {"egrep", NULL, NULL},   {"fgrep", NULL, NULL},   {"head", NULL, NULL},   {"id", NULL, NULL},
     {"ls", NULL, NULL},      {"nl", NULL, NULL},      {"nproc", NULL, NULL},   {"od", NULL, NULL},     {"paste", NULL, NULL},
-    {"printf", NULL, NULL},  {"pwd", NULL, NULL},     {"readlink", NULL, NULL}, {"realpath", NULL, NULL}, {"rev", NULL, NULL},
-    {"seq", NULL, NULL},     {"sha256sum", NULL, NULL}, {"stat", NULL, NULL},  {"tail", NULL, NULL},   {"test", NULL, NULL},
+    {"printf", NULL, is_safe_printf},  {"pwd", NULL, NULL},     {"readlink", NULL, NULL}, {"realpath", NULL, NULL}, {"rev", NULL, NULL},
+    {"seq", NULL, NULL},     {"sha256sum", NULL, NULL}, {"stat", NULL, NULL},  {"tail", NULL, NULL},   {"test", NULL, is_safe_test},
     {"tr", NULL, NULL},      {"true", NULL, NULL},    {"uname", NULL, NULL},   {"wc", NULL, NULL},     {"which", NULL, NULL},
     {"whoami", NULL, NULL},  {"find", find_bad, NULL}, {"rg", rg_bad, NULL},   {"base64", base64_bad, NULL},
     {"date", date_bad, NULL}, {"tree", tree_bad, NULL}, {"file", file_bad, NULL}, {"sed", NULL, is_safe_sed},
@@ -140,14 +160,10 @@ static const struct safe_program safe_programs[] = {
 
 bool command_is_known_safe(const struct str_list *words)
 {
-    const char *name = words->len > 0 ? words->items[0] : "";
+    const char *name = words->len > 0 ? shell_program_name(words->items[0]) : NULL;
 
-    /* By its bare name, or from where the system keeps programs: ./ls may be anything. */
-    if (strchr(name, '/') != NULL) {
-        if (!str_starts_with(name, "/bin/") && !str_starts_with(name, "/usr/bin/"))
-            return false;
-        name = path_basename(name);
-    }
+    if (name == NULL)
+        return false;
     for (size_t i = 0; i < sizeof safe_programs / sizeof safe_programs[0]; i++) {
         const struct safe_program *program = &safe_programs[i];
 
@@ -155,7 +171,6 @@ bool command_is_known_safe(const struct str_list *words)
             continue;
         if (program->bad_options != NULL && has_any_option(words, program->bad_options))
             return false;
-        /* uniq and tail are fine; `printf -v` sets a variable of a shell that ends with it. */
         return program->is_safe == NULL || program->is_safe(words);
     }
     return false;
@@ -178,8 +193,8 @@ enum approval_verdict approval_decide(const struct approval_policy *policy, cons
     struct shell_script script;
     bool is_plain = shell_commands_of(&script, q->argv);
     enum rule_decision worst = RULE_NONE;
-    bool all_allowed = is_plain;
-    bool all_safe = is_plain;
+    bool all_allowed = is_plain; /* by rules */
+    bool all_known = is_plain;   /* by rules, also in the box, or as safe */
     const char *why = NULL;
     enum approval_verdict verdict;
 
@@ -190,9 +205,18 @@ enum approval_verdict approval_decide(const struct approval_policy *policy, cons
         enum rule_decision decision = command_rules_judge(rules, words, &justification);
 
         all_allowed = all_allowed && decision == RULE_ALLOW;
-        all_safe = all_safe && command_is_known_safe(words);
+        all_known = all_known && (decision == RULE_ALLOW || decision == RULE_ALLOW_INSIDE || command_is_known_safe(words));
         if (decision > worst) {
             worst = decision;
+            why = justification;
+        }
+    }
+    {
+        const char *justification = NULL;
+        enum rule_decision hidden = command_rules_search(rules, q->argv, &justification);
+
+        if (hidden > worst) {
+            worst = hidden;
             why = justification;
         }
     }
@@ -213,7 +237,7 @@ enum approval_verdict approval_decide(const struct approval_policy *policy, cons
             *reason = xasprintf("the approval policy is %s: nothing leaves the sandbox. Do it inside, or say in your result "
                                 "what could not be done",
                                 approval_policy_name(policy));
-    } else if (policy->kind == APPROVAL_UNTRUSTED && !all_safe) {
+    } else if (policy->kind == APPROVAL_UNTRUSTED && !all_known) {
         verdict = APPROVAL_ASK;
         *reason = xstrdup(is_plain ? "the command is not known to be safe"
                                    : "the command is too involved to be known as safe");

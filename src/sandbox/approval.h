@@ -7,7 +7,8 @@
  *     granular     as on-request, but what is not allowed to be asked is refused
  *
  * Rules (sandbox/command_rules.h) come first: `forbidden` refuses, `prompt` asks (and refuses where nobody may be asked),
- * `allow` runs without a question and outside of the box, unless the box is read-only. */
+ * `allow` runs without a question and outside of the box, unless the box is read-only. What prompts or forbids is also looked
+ * for in scripts that are not plain, and behind programs that start others. */
 #ifndef CADRE_SANDBOX_APPROVAL_H
 #define CADRE_SANDBOX_APPROVAL_H
 
@@ -67,7 +68,8 @@ struct approval_request { /* borrowed for the call */
     const char *cwd;
     const char *reason;  /* the model's justification, or why it is asked */
     bool outside;        /* it would run outside of the box */
-    const struct str_list *prefix; /* an approval for the run would allow these; may be NULL */
+    const struct str_list *prefix; /* an approval for the run would allow what begins so; may be NULL */
+    struct command_rules *rules;   /* where such an answer is noted; may be NULL */
 };
 
 struct approval_desk {

@@ -27,7 +27,7 @@ struct command_rules {
     struct vec rules; /* of struct rule * */
 };
 
-static const char *const decision_names[] = {"none", "allow", "prompt", "forbidden"};
+static const char *const decision_names[] = {"none", "allow-inside", "allow", "prompt", "forbidden"};
 
 const char *rule_decision_name(enum rule_decision decision)
 {
@@ -208,6 +208,15 @@ static void rule_free(struct rule *rule)
     free(rule);
 }
 
+/* Does the path WORD lead to the program that the rule names? */
+static bool names_program(const struct rule *rule, const char *word)
+{
+    bool is_strict = rule->decision == RULE_PROMPT || rule->decision == RULE_FORBIDDEN;
+    const char *name = is_strict ? path_basename(word) : shell_program_name(word);
+
+    return name != NULL && strchr(word, '/') != NULL && str_list_has(rule->pattern.items[0], name);
+}
+
 static bool rule_matches(const struct rule *rule, const struct str_list *words)
 {
     if (words->len < rule->pattern.len)
@@ -215,9 +224,7 @@ static bool rule_matches(const struct rule *rule, const struct str_list *words)
     for (size_t i = 0; i < rule->pattern.len; i++) {
         const char *word = words->items[i];
 
-        /* The program may be given by its path. */
-        if (!str_list_has(rule->pattern.items[i], word) &&
-            (i > 0 || strchr(word, '/') == NULL || !str_list_has(rule->pattern.items[i], path_basename(word))))
+        if (!str_list_has(rule->pattern.items[i], word) && (i > 0 || !names_program(rule, word)))
             return false;
     }
     return true;
@@ -249,7 +256,7 @@ static int set_pattern(struct reader *r, struct rule *rule, const struct value *
 
 static int set_decision(struct reader *r, struct rule *rule, const struct value *value)
 {
-    for (size_t i = 1; value->kind == VALUE_STRING && i < sizeof decision_names / sizeof decision_names[0]; i++)
+    for (size_t i = RULE_ALLOW; value->kind == VALUE_STRING && i < sizeof decision_names / sizeof decision_names[0]; i++)
         if (strcmp(decision_names[i], value->string) == 0) {
             rule->decision = (enum rule_decision)i;
             return 0;
@@ -466,11 +473,11 @@ void command_rules_destroy(struct command_rules *rules)
     free(rules);
 }
 
-void command_rules_allow(struct command_rules *rules, const struct str_list *words)
+void command_rules_allow(struct command_rules *rules, const struct str_list *words, bool outside)
 {
     struct rule *rule = xcalloc(1, sizeof *rule);
 
-    rule->decision = RULE_ALLOW;
+    rule->decision = outside ? RULE_ALLOW : RULE_ALLOW_INSIDE;
     for (size_t i = 0; i < words->len; i++) {
         struct str_list *one = xcalloc(1, sizeof *one);
 
@@ -498,6 +505,80 @@ enum rule_decision command_rules_judge(const struct command_rules *rules, const 
         }
     }
     return worst;
+}
+
+/* --- What a script that is not plain may hide ------------------------------------------------------------------- */
+
+/* Programs that start what stands behind them, or run what they are given. */
+static bool starts_others(const char *name)
+{
+    static const char *const names[] = {"bash", "builtin", "busybox", "chroot", "command", "dash", "doas",   "env",  "eval",   "exec",
+                                        "find", "flock",   "ionice",  "ksh",    "make",    "nice", "nohup",  "npx",  "parallel", "perl",
+                                        "python", "python3", "ruby",  "node",   "setsid",  "sh",   "stdbuf", "strace", "sudo", "time",
+                                        "timeout", "unshare", "watch", "xargs", "zsh",     "git",  "php",    "lua",  "su",     "script"};
+
+    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++)
+        if (strcmp(names[i], name) == 0)
+            return true;
+    return false;
+}
+
+struct search {
+    const struct command_rules *rules;
+    enum rule_decision worst;
+    const char *justification;
+};
+
+static void attempt(void *data, const struct str_list *words)
+{
+    struct search *s = data;
+    const char *justification;
+    enum rule_decision decision = command_rules_judge(s->rules, words, &justification);
+
+    if (decision >= RULE_PROMPT && decision > s->worst) {
+        s->worst = decision;
+        s->justification = justification;
+    }
+}
+
+enum rule_decision command_rules_search(const struct command_rules *rules, const char *const *argv, const char **justification)
+{
+    struct search s = {.rules = rules};
+    struct shell_script script;
+    bool is_plain = shell_commands_of(&script, argv);
+    bool is_strict = false;
+
+    for (size_t i = 0; rules != NULL && i < rules->rules.len; i++)
+        is_strict = is_strict || ((struct rule *)rules->rules.items[i])->decision >= RULE_PROMPT;
+    for (size_t i = 0; is_strict && i < script.commands.len; i++) {
+        const struct str_list *words = script.commands.items[i];
+        struct buf text = BUF_INIT;
+
+        if (is_plain && !starts_others(path_basename(words->items[0])))
+            continue;
+        for (size_t k = is_plain ? 1 : 0; k < words->len; k++) /* the first word was judged */
+            buf_printf(&text, "%s\n", words->items[k]);
+        shell_words_each(buf_cstr(&text), text.len, attempt, &s);
+        buf_free(&text);
+    }
+    shell_script_finish(&script);
+    *justification = s.justification;
+    return s.worst;
+}
+
+bool command_rules_is_prefix(const struct str_list *words, const char *const *argv)
+{
+    struct shell_script script;
+    bool is_plain = shell_commands_of(&script, argv);
+    const struct str_list *command = is_plain && script.commands.len == 1 ? script.commands.items[0] : NULL;
+    bool is_it = command != NULL && words->len > 0 && words->len <= command->len;
+
+    for (size_t i = 0; is_it && i < words->len; i++)
+        is_it = strcmp(words->items[i], command->items[i]) == 0;
+    if (is_it && starts_others(path_basename(words->items[0]))) /* `git push` is a rule, `env git` and `python3 -c` are none */
+        is_it = strcmp(path_basename(words->items[0]), "git") == 0 && words->len > 1 && words->items[1][0] != '-';
+    shell_script_finish(&script);
+    return is_it;
 }
 
 size_t command_rules_count(const struct command_rules *rules)

@@ -21,7 +21,8 @@
 
 struct command_rules;
 
-enum rule_decision { RULE_NONE, RULE_ALLOW, RULE_PROMPT, RULE_FORBIDDEN }; /* from mild to strict */
+/* From mild to strict. RULE_ALLOW_INSIDE comes from answers only: without a question, but in the box. */
+enum rule_decision { RULE_NONE, RULE_ALLOW_INSIDE, RULE_ALLOW, RULE_PROMPT, RULE_FORBIDDEN };
 
 struct command_rules *command_rules_create(void);
 void command_rules_destroy(struct command_rules *rules); /* NULL is fine */
@@ -33,13 +34,22 @@ int command_rules_read(struct command_rules *rules, const char *text, size_t n, 
  * the other files count. */
 void command_rules_read_folder(struct command_rules *rules, const char *folder, struct str_list *warnings);
 
-/* Allows the commands that begin with WORDS from now on (an answer that holds for the run). */
-void command_rules_allow(struct command_rules *rules, const struct str_list *words);
+/* Allows the commands that begin with WORDS from now on (an answer that holds for the run), OUTSIDE of the box or in it. */
+void command_rules_allow(struct command_rules *rules, const struct str_list *words, bool outside);
 
-/* The strictest decision on the command WORDS, and its justification (borrowed, may be NULL). */
+/* May a rule be made of WORDS, which a model proposes, for a command that runs the plain SCRIPT? They must be how its one
+ * command begins, and name more than a program that runs whatever it is given (a shell, an interpreter, env, sudo, git ...). */
+bool command_rules_is_prefix(const struct str_list *words, const char *const *argv);
+
+/* The strictest decision on the command WORDS, and its justification (borrowed, may be NULL). A program that is named by a
+ * path matches the rules that prompt or forbid its name wherever it lies, and those that allow it only in a folder of the
+ * system. */
 enum rule_decision command_rules_judge(const struct command_rules *rules, const struct str_list *words,
                                        const char **justification);
 size_t command_rules_count(const struct command_rules *rules);
+/* The strictest rule that prompts or forbids and that matches anywhere in the text of a script that is not plain, or behind a
+ * program that starts others (env, xargs, nohup ...): RULE_NONE, RULE_PROMPT or RULE_FORBIDDEN. */
+enum rule_decision command_rules_search(const struct command_rules *rules, const char *const *argv, const char **justification);
 const char *rule_decision_name(enum rule_decision decision);
 
 #endif

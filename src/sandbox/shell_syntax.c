@@ -240,8 +240,8 @@ static bool step(struct parser *p)
     case '*':
     case '?':
     case '[':
-        /* What it matches could look like an option, unless the word has a beginning that cannot. */
-        if (!p->has_word || p->word.data[0] == '-')
+        /* What it matches could look like an option, unless the word has a beginning that cannot; and a program is named. */
+        if (p->command == NULL || p->word.len == 0 || p->word.data[0] == '-')
             return refuse(p, "a pattern");
         break;
     case '~':
@@ -288,13 +288,52 @@ bool shell_script_parse(struct shell_script *out, const char *text, size_t n, co
     return ok;
 }
 
+const char *shell_program_name(const char *program)
+{
+    static const char *const folders[] = {"/bin/", "/usr/bin/", "/usr/local/bin/", "/sbin/", "/usr/sbin/"};
+
+    if (strchr(program, '/') == NULL)
+        return program;
+    for (size_t i = 0; i < sizeof folders / sizeof folders[0]; i++)
+        if (str_starts_with(program, folders[i]) && strchr(program + strlen(folders[i]), '/') == NULL)
+            return program + strlen(folders[i]);
+    return NULL;
+}
+
+#define LOOSE_MAX_WORDS 64 /* of one attempt: rules are shorter */
+
+void shell_words_each(const char *text, size_t n, void (*attempt)(void *data, const struct str_list *words), void *data)
+{
+    static const char parting[] = " \t\r\n'\"`$(){}[]<>|&;=,!\\*?~#:";
+    struct str_list all = {0};
+
+    for (size_t at = 0; at < n;) {
+        size_t length = 0;
+
+        while (at + length < n && text[at + length] != '\0' && strchr(parting, text[at + length]) == NULL)
+            length++;
+        if (length > 0)
+            str_list_take(&all, xstrndup(text + at, length));
+        at += length + 1;
+    }
+    for (size_t i = 0; i < all.len; i++) {
+        struct str_list words = {0};
+
+        for (size_t k = i; k < all.len && k < i + LOOSE_MAX_WORDS; k++)
+            str_list_add(&words, k == i ? path_basename(all.items[k]) : all.items[k]);
+        attempt(data, &words);
+        str_list_finish(&words);
+    }
+    str_list_finish(&all);
+}
+
 /* Is it a shell, given a script by -c and nothing else? */
 static const char *script_of(const char *const *argv)
 {
     static const char *const shells[] = {"sh", "bash", "dash", "zsh", "ksh"};
-    const char *name = argv[0] == NULL ? "" : path_basename(argv[0]);
+    const char *name = argv[0] == NULL ? NULL : shell_program_name(argv[0]);
 
-    if (argv[0] == NULL || argv[1] == NULL || argv[2] == NULL || argv[3] != NULL)
+    if (name == NULL || argv[1] == NULL || argv[2] == NULL || argv[3] != NULL)
         return NULL;
     if (argv[1][0] != '-' || strspn(argv[1] + 1, "cle") != strlen(argv[1] + 1) || strchr(argv[1], 'c') == NULL)
         return NULL;

@@ -14,6 +14,10 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+/* The name of PROGRAM when it is bare (the PATH decides) or lies directly in a folder of the system: "git" for "/usr/bin/git".
+ * NULL for any other path: ./git and /bin/../tmp/git may be anything. */
+const char *shell_program_name(const char *program);
+
 #define SHELL_SCRIPT_MAX_BYTES ((size_t)64 << 10)
 
 struct shell_script {
@@ -24,6 +28,11 @@ struct shell_script {
  * both cases. */
 bool shell_script_parse(struct shell_script *out, const char *text, size_t n, const char **why);
 void shell_script_finish(struct shell_script *script);
+
+/* Calls TRY with the words of TEXT from each place on where a command could begin, whatever the script is: blanks, quotes and
+ * all characters of the syntax part words. For looking for what must not run in a script that is not plain: it finds
+ * too much (also what only stands in a string) rather than too little. A program's path counts as its name. */
+void shell_words_each(const char *text, size_t n, void (*attempt)(void *data, const struct str_list *words), void *data);
 
 /* The commands that ARGV starts: those of the script for `bash -c SCRIPT` and its like (sh, dash, zsh, ksh; -c, -lc, -ec ...)
  * when it is plain, else ARGV itself as one command, and false. */

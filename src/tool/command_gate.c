@@ -54,7 +54,8 @@ static void on_cancel(struct tool_call *call)
     gate_free(gate);
 }
 
-static void read_prefix(const json_t *args, struct str_list *prefix)
+/* The rule that the model proposes; nothing when it is none that a person could mean. */
+static void read_prefix(const json_t *args, const char *const *argv, struct str_list *prefix)
 {
     size_t i;
     json_t *word;
@@ -62,6 +63,8 @@ static void read_prefix(const json_t *args, struct str_list *prefix)
     json_array_foreach(json_object_get(args, "prefix_rule"), i, word)
         if (json_is_string(word) && i < 16)
             str_list_add(prefix, json_string_value(word));
+    if (!command_rules_is_prefix(prefix, argv))
+        str_list_finish(prefix);
 }
 
 static void ask(struct tool_call *call, const json_t *args, const char *const *argv, const char *shown, bool wants_out,
@@ -83,9 +86,10 @@ static void ask(struct tool_call *call, const json_t *args, const char *const *a
         .reason = !str_is_empty(justification) ? justification : reason,
         .outside = wants_out,
         .prefix = &prefix,
+        .rules = desk->rules,
     };
 
-    read_prefix(args, &prefix);
+    read_prefix(args, argv, &prefix);
     gate->call = call;
     gate->args = json_deep_copy(args);
     for (size_t i = 0; argv[i] != NULL; i++)

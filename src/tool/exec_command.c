@@ -303,7 +303,14 @@ static void start_exec(struct tool_call *call, const json_t *args)
     if (login)
         argv[1] = "-lc";
     argv[2] = cmd;
-    command_gate_pass(call, args, argv, cmd, start_exec_now);
+    if (str_is_empty(shell)) {
+        command_gate_pass(call, args, argv, cmd, start_exec_now);
+    } else { /* which program gets the script is for the person to see */
+        char *shown = xasprintf("%s %s %s", shell, argv[1], cmd);
+
+        command_gate_pass(call, args, argv, shown, start_exec_now);
+        free(shown);
+    }
 }
 
 static void start_write(struct tool_call *call, const json_t *args)

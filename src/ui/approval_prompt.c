@@ -56,7 +56,7 @@ static bool on_line(void *user, const char *line, size_t n)
     } else if (id == NULL) {
         log_warning("several approvals wait: answer with the id in front, for example `a1 y`");
     } else if (strcmp(answer, "y") != 0 && strcmp(answer, "n") != 0 && strcmp(answer, "a") != 0) {
-        log_warning("answer y (yes), n (no) or a (yes, and whatever begins alike in this run)");
+        log_warning("answer y (yes), n (no) or a (yes, and in this run whatever begins with what was shown)");
     } else if (inbox_answer(p->inbox, id, answer[0] != 'n', answer[0] == 'a', "terminal", NULL, &err) < 0) {
         log_warning("%s", err.text);
     }
@@ -119,7 +119,14 @@ void approval_prompt_event(struct approval_prompt *p, const json_t *event)
         append_field(&b, event, "command", "\n    ");
         append_field(&b, event, "reason", "\n  because: ");
         append_field(&b, event, "deadline", "\n  until ");
-        buf_printf(&b, ", then the answer is %s. y, n or a (all that begin alike)?", json_get_string(event, "default", "no"));
+        buf_printf(&b, "%s the answer is %s. ", str_is_empty(json_get_string(event, "deadline", NULL)) ? "\n  by itself" : ", then",
+                   json_get_string(event, "default", "no"));
+        if (json_get_string(event, "prefix", NULL) == NULL) {
+            buf_puts(&b, "y or n?");
+        } else {
+            append_field(&b, event, "prefix", "y, n or a (from now on all that begins with `");
+            buf_puts(&b, "`)?");
+        }
         log_warning("%s", b.data);
         if (p->input == NULL)
             p->input = watch_start(p->loop, STDIN_FILENO, WATCH_READ, on_readable, p);

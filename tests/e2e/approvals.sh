@@ -34,6 +34,36 @@ ok the_run_ends_green is "$?" 0
 ok the_command_ran_outside_exactly_once is "$(cat "$HOME/escaped")" out
 ok the_answer_is_an_event is "$(jq -r 'select(.type=="approval.resolved") | .decision + " " + .by + " " + .task' "$SCRATCH/yes.out")" "allow terminal T1"
 
+# --- for the rest of the run, and only what begins so -----------------------------------------------------------------------
+make_repo "$SCRATCH/forrun"
+cp /bin/bash "$SCRATCH/forrun/bash" # what a model could have made: a shell that is none of the system's
+(cd "$SCRATCH/forrun" && git add -A && git commit -qm "a program of their own")
+script '{rules: (explorer + plan(two_tasks) +
+  [rule({role: "implementer", task: "T1", turn: 0}; [call("exec_command"; {cmd: "tee -a '"$HOME"'/kept", sandbox_permissions: "require_escalated", prefix_rule: ["tee", "-a"]})]),
+   rule({role: "implementer", task: "T1", turn: 1}; [call("exec_command"; {cmd: "tee -a '"$HOME"'/kept2"})]),
+   rule({role: "implementer", task: "T1", turn: 2}; [call("exec_command"; {cmd: "tee -a '"$HOME"'/other", shell: "./bash"})]),
+   rule({role: "implementer", task: "T1", turn: 3}; [call("exec_command"; {cmd: "tee '"$HOME"'/third"})]),
+   rule({role: "implementer", task: "T1", turn: 4}; [call("exec_command"; {cmd: "echo x", shell: "./bash", sandbox_permissions: "require_escalated"})]),
+   rule({role: "implementer", task: "T1", turn: 5}; [sh("echo right > add.txt")])] + work("T1"; "true") + work("T2"; "echo right > mul.txt") + approve + ending)}' "$SCRATCH/forrun.json"
+start_mock "$SCRATCH/forrun.json"
+cd "$SCRATCH/forrun" || exit 1
+settings 'approval_policy = "on-request"' $'[approvals]\ndeadline_seconds = 60'
+"$CADRE" run --json "mend both" >"$SCRATCH/forrun.out" 2>"$SCRATCH/forrun.err" &
+pid=$!
+wait_for "$SCRATCH/forrun.out" '"approval.requested"' >/dev/null
+ok what_would_be_allowed_is_shown has <("$CADRE" approve --list) "--for-run would allow: tee -a"
+ok approve_for_the_run_is_taken "$CADRE" approve --for-run a1
+wait_for "$SCRATCH/forrun.out" '"approval":"a2"' >/dev/null
+ok the_person_sees_which_shell_gets_the_script has <("$CADRE" approve --list) "outside the sandbox: ./bash -c echo x"
+"$CADRE" approve --for-run a2 >"$SCRATCH/o" 2>&1
+ok without_a_prefix_it_holds_for_one_command_only has "$SCRATCH/o" "names no beginning of the command"
+"$CADRE" deny a2 >"$SCRATCH/o" 2>&1
+wait "$pid"
+ok what_begins_so_ran_without_another_question is "$?:$(grep -c approval.requested "$SCRATCH/forrun.out"):$(ls "$HOME/kept" "$HOME/kept2" | wc -l)" "0:2:2"
+ok another_command_stayed_in_the_box test ! -e "$HOME/third"
+ok a_shell_of_the_worktree_stayed_in_the_box test ! -e "$HOME/other"
+rm -f "$HOME/kept" "$HOME/kept2"
+
 # --- and no ------------------------------------------------------------------------------------------------------------
 rm -f "$HOME/escaped"
 team no "$escape"

@@ -103,8 +103,31 @@ static void decisions_follow_rules_policy_and_syntax(void **state)
         {"never", "make check", false, SANDBOX_WORKSPACE_WRITE, APPROVAL_RUN_OUTSIDE},
         {"never", "make check", false, SANDBOX_READ_ONLY, APPROVAL_RUN},
         {"never", "make && touch x", false, SANDBOX_WORKSPACE_WRITE, APPROVAL_RUN},
-        {"untrusted", "make; ls", false, SANDBOX_WORKSPACE_WRITE, APPROVAL_ASK},
+        {"untrusted", "make; ls", false, SANDBOX_WORKSPACE_WRITE, APPROVAL_RUN}, /* allowed, and safe: in the box */
+        {"untrusted", "make; touch x", false, SANDBOX_WORKSPACE_WRITE, APPROVAL_ASK},
         {"never", "make $(touch x)", false, SANDBOX_WORKSPACE_WRITE, APPROVAL_RUN},
+        /* a program of that name elsewhere: not what is allowed, but still what is forbidden */
+        {"never", "./make check", false, SANDBOX_WORKSPACE_WRITE, APPROVAL_RUN},
+        {"never", "/tmp/make check", false, SANDBOX_WORKSPACE_WRITE, APPROVAL_RUN},
+        {"never", "/usr/bin/../../tmp/make", false, SANDBOX_WORKSPACE_WRITE, APPROVAL_RUN},
+        {"never", "/usr/bin/make", false, SANDBOX_WORKSPACE_WRITE, APPROVAL_RUN_OUTSIDE},
+        {"never", "../x/rm -rf x", false, SANDBOX_WORKSPACE_WRITE, APPROVAL_REFUSE},
+        {"untrusted", "./ls", false, SANDBOX_WORKSPACE_WRITE, APPROVAL_ASK},
+        {"untrusted", "/bin/../tmp/ls", false, SANDBOX_WORKSPACE_WRITE, APPROVAL_ASK},
+        /* what is forbidden does not hide in a script that is not plain, or behind another program */
+        {"never", "rm -rf \"$X\"", false, SANDBOX_WORKSPACE_WRITE, APPROVAL_REFUSE},
+        {"never", "X=1 /bin/rm -rf y", false, SANDBOX_WORKSPACE_WRITE, APPROVAL_REFUSE},
+        {"never", "for i in a; do rm -rf $i; done", false, SANDBOX_WORKSPACE_WRITE, APPROVAL_REFUSE},
+        {"never", "echo $(rm -rf x)", false, SANDBOX_WORKSPACE_WRITE, APPROVAL_REFUSE},
+        {"never", "env A=1 rm -rf x", false, SANDBOX_WORKSPACE_WRITE, APPROVAL_REFUSE},
+        {"never", "find . -exec rm -rf '{}' ';'", false, SANDBOX_WORKSPACE_WRITE, APPROVAL_REFUSE},
+        {"never", "bash -c 'ls; rm -rf x'", false, SANDBOX_WORKSPACE_WRITE, APPROVAL_REFUSE},
+        {"on-request", "timeout 5 git push", false, SANDBOX_WORKSPACE_WRITE, APPROVAL_ASK},
+        {"on-request", "echo git push", false, SANDBOX_WORKSPACE_WRITE, APPROVAL_RUN},
+        {"on-request", "grep -r 'rm -rf' .", false, SANDBOX_WORKSPACE_WRITE, APPROVAL_RUN},
+        {"on-request", "r''m -rf x", false, SANDBOX_WORKSPACE_WRITE, APPROVAL_REFUSE},
+        {"on-request", "/bin/r? -rf x", false, SANDBOX_WORKSPACE_WRITE, APPROVAL_RUN}, /* in the box: what it is nobody knows */
+        {"untrusted", "/bin/l? x", false, SANDBOX_WORKSPACE_WRITE, APPROVAL_ASK},
     };
     struct error err = {0};
     struct command_rules *rules = rules_of(rules_text, &err);
@@ -169,6 +192,69 @@ static void the_tightest_policy_wins(void **state)
     assert_int_equal(sandbox_mode_tightest(SANDBOX_WORKSPACE_WRITE, SANDBOX_READ_ONLY), SANDBOX_READ_ONLY);
 }
 
+static enum approval_verdict decide(const char *policy_name, const struct command_rules *rules, const char *script)
+{
+    const char *const argv[] = {"/bin/bash", "-c", script, NULL};
+    struct approval_question question = {.argv = argv, .mode = SANDBOX_WORKSPACE_WRITE};
+    struct approval_policy policy;
+    struct error err = {0};
+    char *reason = NULL;
+    enum approval_verdict verdict;
+
+    assert_int_equal(approval_policy_parse(policy_name, &policy, &err), 0);
+    verdict = approval_decide(&policy, rules, &question, &reason);
+    free(reason);
+    return verdict;
+}
+
+static void a_shell_of_the_worktree_is_no_shell(void **state)
+{
+    static const char *const shells[] = {"./bash", "/tmp/x/bash", "/bin/../tmp/bash", "tools/sh"};
+    struct error err = {0};
+    struct command_rules *rules = rules_of(rules_text, &err);
+
+    (void)state;
+    for (size_t i = 0; i < sizeof shells / sizeof shells[0]; i++) {
+        const char *const argv[] = {shells[i], "-c", "make check", NULL};
+        struct approval_question question = {.argv = argv, .mode = SANDBOX_WORKSPACE_WRITE};
+        struct approval_policy policy = {.kind = APPROVAL_UNTRUSTED, .may_ask_sandbox = true, .may_ask_rules = true};
+        char *reason = NULL;
+
+        assert_int_equal(approval_decide(&policy, rules, &question, &reason), APPROVAL_ASK);
+        free(reason);
+        policy.kind = APPROVAL_ON_REQUEST;
+        assert_int_equal(approval_decide(&policy, rules, &question, &reason), APPROVAL_RUN);
+        free(reason);
+    }
+    command_rules_destroy(rules);
+}
+
+static void a_model_proposes_only_rules_that_mean_something(void **state)
+{
+    static const struct {
+        const char *prefix, *script;
+        bool expected;
+    } cases[] = {
+        {"npm install", "npm install left-pad", true}, {"npm", "npm install", true},        {"npm test", "npm install", false},
+        {"", "npm install", false},                    {"bash", "bash x.sh", false},        {"python3 -c", "python3 -c 'x'", false},
+        {"git push", "git push origin", true},         {"git", "git push", false},          {"git -c", "git -c a=b push", false},
+        {"npm install", "npm install; ls", false},     {"npm install", "npm install $X", false}, {"env npm", "env npm install", false},
+        {"/usr/bin/env npm", "/usr/bin/env npm install", false}, {"npm install left-pad x", "npm install left-pad", false},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        const char *const argv[] = {"/bin/bash", "-c", cases[i].script, NULL};
+        struct str_list words = {0};
+
+        if (cases[i].prefix[0] != '\0')
+            str_split(&words, cases[i].prefix, ' ');
+        if (command_rules_is_prefix(&words, argv) != cases[i].expected)
+            fail_msg("'%s' for '%s'", cases[i].prefix, cases[i].script);
+        str_list_finish(&words);
+    }
+}
+
 static void an_answer_for_the_run_allows_the_prefix(void **state)
 {
     struct command_rules *rules = command_rules_create();
@@ -180,9 +266,14 @@ static void an_answer_for_the_run_allows_the_prefix(void **state)
     str_split(&prefix, "npm install", ' ');
     str_split(&command, "npm install left-pad", ' ');
     assert_int_equal(command_rules_judge(rules, &command, &why), RULE_NONE);
-    command_rules_allow(rules, &prefix);
+    command_rules_allow(rules, &prefix, false);
+    assert_int_equal(command_rules_judge(rules, &command, &why), RULE_ALLOW_INSIDE);
+    assert_int_equal(decide("untrusted", rules, "npm install left-pad && ls"), APPROVAL_RUN);
+    assert_int_equal(decide("untrusted", rules, "npm run x"), APPROVAL_ASK);
+    command_rules_allow(rules, &prefix, true);
     assert_int_equal(command_rules_judge(rules, &command, &why), RULE_ALLOW);
     assert_int_equal(command_rules_judge(rules, &prefix, &why), RULE_ALLOW);
+    assert_int_equal(decide("untrusted", rules, "npm install left-pad"), APPROVAL_RUN_OUTSIDE);
     str_list_finish(&prefix);
     str_list_finish(&command);
     command_rules_destroy(rules);
@@ -196,6 +287,8 @@ int main(void)
         cmocka_unit_test(decisions_follow_rules_policy_and_syntax),
         cmocka_unit_test(granular_refuses_what_may_not_be_asked),
         cmocka_unit_test(the_tightest_policy_wins),
+        cmocka_unit_test(a_shell_of_the_worktree_is_no_shell),
+        cmocka_unit_test(a_model_proposes_only_rules_that_mean_something),
         cmocka_unit_test(an_answer_for_the_run_allows_the_prefix),
     };
 
