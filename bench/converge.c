@@ -289,7 +289,7 @@ static bool report(const struct series *s, const char *name)
            100.0 * (double)stopped / (double)s->count, s->count - green - stopped - bad, bad,
            (double)calls / (double)s->count / team_least_calls(&s->team), (double)median_ms(s) / 1000);
     for (size_t i = 0; i < s->count; i++)
-        if (!s->outcomes[i].green && !s->outcomes[i].stopped)
+        if (!s->outcomes[i].green)
             printf("    seed %llu: %s\n", (unsigned long long)(s->settings->seed + i),
                    s->outcomes[i].detail == NULL ? "no word" : s->outcomes[i].detail);
     (void)fflush(stdout);

@@ -23,6 +23,7 @@
 
 #define DEFAULT_CONNECT_TIMEOUT_MS 10000
 #define DEFAULT_BODY_BYTES         ((size_t)256 << 20)
+#define SMALL_BODY_BYTES           ((curl_off_t)64 << 10)
 #define HEADER_MAX_BYTES           ((size_t)1 << 20)
 #define CONNECTIONS_KEPT           1024L
 
@@ -455,6 +456,9 @@ static void set_method(struct http_request *request, const struct http_request_o
     if (o->body_count > 0)
         memcpy(request->pieces, o->body, o->body_count * sizeof(*request->pieces));
     request->piece_count = o->body_count;
+    if (total <= SMALL_BODY_BYTES) /* libcurl's own are 64 and 16 KiB for each request on its way */
+        curl.easy_setopt(request->easy, CURLOPT_UPLOAD_BUFFERSIZE, 16384L);
+    curl.easy_setopt(request->easy, CURLOPT_BUFFERSIZE, 8192L);
     curl.easy_setopt(request->easy, CURLOPT_READFUNCTION, give_body);
     curl.easy_setopt(request->easy, CURLOPT_READDATA, request);
     curl.easy_setopt(request->easy, CURLOPT_SEEKFUNCTION, seek_body);
