@@ -189,6 +189,8 @@ static int execute(struct cli_context *ctx, const struct cli_args *args, struct 
     struct output out = {.as_json = cli_flag(args, "json")};
     struct config *config = NULL;
     struct role_registry *roles = NULL;
+    json_t *kept = NULL, *command_line = NULL; /* of the process that began the run, and of this one */
+    char *id = NULL;
     int rc = -1;
 
     if (!read_limits(args, o, &err))
@@ -199,6 +201,14 @@ static int execute(struct cli_context *ctx, const struct cli_args *args, struct 
         error_set(&err, ERROR_USAGE, "--record and --replay exclude each other");
         goto out;
     }
+    if (o->goal == NULL) {
+        if (run_find(ctx->loop, ".", o->run_id, &id, &kept, &err) < 0)
+            goto out;
+        o->run_id = id;
+        cli_recall_options(ctx, kept);
+    }
+    command_line = cli_keep_options(ctx);
+    o->command_line = command_line;
     config = cli_load_config(ctx, &err);
     if (config == NULL)
         goto out;
@@ -228,6 +238,9 @@ out:
     run_outcome_finish(&outcome);
     role_registry_destroy(roles);
     config_destroy(config);
+    json_decref(kept);
+    json_decref(command_line);
+    free(id);
     return rc < 0 ? cli_fail(&err) : EXIT_DONE;
 }
 

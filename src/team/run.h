@@ -33,6 +33,7 @@ struct run_options {
     bool no_merge;               /* leave the integration branch */
     const char *record_path;     /* keep all model traffic in this cassette; NULL: no */
     const char *replay_path;     /* a cassette answers in place of every model; NULL: no */
+    const json_t *command_line;  /* kept for run_find(), not looked at here; borrowed; NULL: what is kept stays */
     /* Limits from the command line; 0: from the configuration. */
     int max_batches;
     int batch_size;
@@ -69,6 +70,10 @@ struct run_outcome {
     size_t task_count;
 };
 void run_outcome_finish(struct run_outcome *outcome);
+
+/* The run that is to go on: NAME (an id or its beginning), or with NULL the latest of the repository at DIRECTORY that is not
+ * finished. *ID is the caller's to free; *COMMAND_LINE too (a reference): what was kept of it, NULL: nothing. */
+int run_find(struct loop *loop, const char *directory, const char *name, char **id, json_t **command_line, struct error *err);
 
 /* Carries a new run (or, with goal NULL, resumes one) to its end. Waits in the current fiber; cancelling the
  * fiber stops it in a resumable state (ERROR_CANCELLED). 0 when green (and merged unless told otherwise). The

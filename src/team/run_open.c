@@ -69,6 +69,8 @@ static int recall_limits(struct run *run, struct error *err)
     s->max_tokens = json_get_int(run->limits, "max_tokens", s->max_tokens);
     s->max_cost_microusd = json_get_int(run->limits, "max_cost_microusd", s->max_cost_microusd);
     s->max_minutes = json_get_int(run->limits, "max_minutes", s->max_minutes);
+    if (run->options.command_line != NULL && run_put_json(run, "meta", "command_line", run->options.command_line, err) < 0)
+        return -1;
     return run_put_json(run, "meta", "limits", run->limits, err);
 }
 
@@ -249,6 +251,8 @@ int run_begin(struct run *run, struct error *err)
     if (run->journal == NULL)
         goto out;
     process_set_mark(run->id);
+    if (run->options.command_line != NULL && run_put_json(run, "meta", "command_line", run->options.command_line, err) < 0)
+        goto out;
     if (run_open_cassette(run, err) < 0 || open_office(run, err) < 0)
         goto out;
     run_emit(run, json_pack("{s:s, s:s, s:s, s:s, s:s*, s:i, s:i}", "type", "run.started", "goal", run->goal, "repo",
@@ -266,7 +270,7 @@ out:
 }
 
 /* The latest run of this repository that is not finished; NULL with ERR set. */
-static char *latest_run(const struct run *run, struct error *err)
+static char *latest_run(struct git_repo *repo, struct error *err)
 {
     struct str_list ids = {0};
     char *found = NULL;
@@ -279,7 +283,7 @@ static char *latest_run(const struct run *run, struct error *err)
         struct journal_run row = {0};
 
         if (journal != NULL && journal_run_get(journal, &row, NULL) == 0 &&
-            str_eq(row.repo, git_repo_toplevel(run->repo)) && !str_eq(row.state, "completed"))
+            str_eq(row.repo, git_repo_toplevel(repo)) && !str_eq(row.state, "completed"))
             found = xstrdup(ids.items[i]);
         journal_run_finish(&row);
         journal_close(journal);
@@ -370,13 +374,40 @@ static int set_branch(struct run *run, struct error *err)
     return rc;
 }
 
+static const char hint_of_runs[] = "`cadre status` lists the runs; start one with `cadre run GOAL`";
+
+int run_find(struct loop *loop, const char *directory, const char *name, char **id, json_t **command_line, struct error *err)
+{
+    struct git_repo *repo = name == NULL ? git_repo_open(loop, directory, err) : NULL;
+    char *path, *text;
+    struct journal *journal;
+
+    *command_line = NULL;
+    if (name == NULL && repo == NULL) {
+        *id = NULL;
+        return -1;
+    }
+    *id = name != NULL ? run_dir_find(name, err) : latest_run(repo, err);
+    git_repo_close(repo);
+    if (*id == NULL)
+        return error_hint(err, hint_of_runs);
+    path = run_dir_journal(*id);
+    journal = journal_open_readonly(path, NULL); /* what is wrong with it is told when it is opened for good */
+    text = journal == NULL ? NULL : journal_get(journal, "meta", "command_line", NULL);
+    *command_line = text == NULL ? NULL : json_parse(text, strlen(text), "journal", NULL);
+    journal_close(journal);
+    free(text);
+    free(path);
+    return 0;
+}
+
 int run_resume(struct run *run, struct error *err)
 {
-    char *id = run->options.run_id != NULL ? run_dir_find(run->options.run_id, err) : latest_run(run, err);
+    char *id = run->options.run_id != NULL ? run_dir_find(run->options.run_id, err) : latest_run(run->repo, err);
     char *path;
 
     if (id == NULL)
-        return error_hint(err, "`cadre status` lists the runs; start one with `cadre run GOAL`");
+        return error_hint(err, hint_of_runs);
     run->id = id;
     run->dir = run_dir_path(id);
     run->branch = xasprintf("cadre/%s", id);
