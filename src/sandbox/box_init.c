@@ -22,7 +22,7 @@ static volatile pid_t forward_to;
 static void forward(int signum, siginfo_t *info, void *context)
 {
     (void)context;
-    if (info->si_code != SI_KERNEL && forward_to > 0)
+    if ((info->si_code != SI_KERNEL || signum == SIGHUP) && forward_to > 0)
         (void)kill(forward_to, signum);
 }
 
@@ -96,13 +96,18 @@ static bool wait_a_pause(const struct box_watch *watch, const sigset_t *ends)
 }
 
 /* Reaps until COMMAND has ended. */
-static int wait_for(pid_t command, struct box_watch *watch, const sigset_t *ends)
+static int wait_for(pid_t command, const struct box_ties *ties, struct box_watch *watch, const sigset_t *ends)
 {
     int status = 0;
 
     for (;;) {
-        pid_t pid = waitpid(-1, &status, box_watch_is_on(watch) ? WNOHANG : 0);
+        pid_t pid = waitpid(-1, &status, (box_watch_is_on(watch) ? WNOHANG : 0) | (ties->stopped != NULL ? WUNTRACED : 0));
 
+        if (pid > 0 && WIFSTOPPED(status)) {
+            if (pid == command)
+                ties->stopped(ties);
+            continue;
+        }
         if (pid == command)
             return status;
         if (pid < 0 && errno != EINTR)
@@ -123,7 +128,7 @@ static void forward_all(int signum)
         (void)kill(forward_to, signum);
 }
 
-int box_init_run(struct box *box, bool forwards, int *status)
+int box_init_run(struct box *box, const struct box_ties *ties, int *status)
 {
     struct box_watch watch;
     sigset_t ends;
@@ -151,12 +156,12 @@ int box_init_run(struct box *box, bool forwards, int *status)
     forward_to = command;
     if (box->is_served)
         pass_on_waiting(command);
-    if (forwards) {
+    if (ties->forwards) {
         struct sigaction action = {.sa_handler = forward_all, .sa_flags = SA_RESTART};
 
         for (size_t i = 0; i < PASSED_ON_COUNT; i++)
             (void)sigaction(passed_on[i], &action, NULL);
     }
-    *status = wait_for(command, &watch, &ends);
+    *status = wait_for(command, ties, &watch, &ends);
     return 0;
 }

@@ -8,7 +8,8 @@
 #include <stdbool.h>
 
 /* Signals that end a process and are meant for the command: from now on the caller outlives them; with FORWARDS it passes on
- * those that were sent to it alone (not by a terminal, which sends them to the whole group). */
+ * those that were sent to it alone (not by a terminal, which sends them to the whole group; but when it hangs up, to the
+ * session's leader). */
 void box_hold_signals(bool forwards);
 /* Whom they are passed on to; 0: nobody. */
 void box_forward_signals_to(pid_t pid);
@@ -22,8 +23,15 @@ void box_block_signals(void);
 /* Dies with its parent from now on. ENDS_WITH: a process descriptor of it, to see that it still lives (-1: not looked at). */
 void box_die_with(int ends_with);
 
+/* What the first process tells the helper while the command runs, and what it hears from it. */
+struct box_ties {
+    bool forwards;                      /* signals from outside are passed on to the command */
+    void (*stopped)(const struct box_ties *); /* the command has stopped; NULL: that is nobody's concern */
+    int fd;                             /* for it */
+};
+
 /* Shuts the calling process in, runs the command and waits for its end. 0 with its wait status in *STATUS, or an exit code
- * after a message. FORWARDS: signals from outside are passed on to the command. */
-int box_init_run(struct box *box, bool forwards, int *status);
+ * after a message. */
+int box_init_run(struct box *box, const struct box_ties *ties, int *status);
 
 #endif

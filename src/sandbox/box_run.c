@@ -2,6 +2,7 @@
 #include "sandbox/box.h"
 
 #include "sandbox/box_init.h"
+#include "sandbox/box_jobs.h"
 #include "sandbox/box_outlets.h"
 #include "sandbox/exec_helper.h"
 #include "sandbox/namespace.h"
@@ -21,7 +22,7 @@
 #include <unistd.h>
 
 /* What init tells the helper; nothing at all when it was killed. */
-enum report_kind { REPORT_NONE, REPORT_NO_NAMESPACES, REPORT_EXIT_CODE, REPORT_ENDED };
+enum report_kind { REPORT_NONE, REPORT_NO_NAMESPACES, REPORT_EXIT_CODE, REPORT_ENDED, REPORT_STOPPED };
 
 struct report {
     int kind;
@@ -36,9 +37,15 @@ static void tell(int fd, enum report_kind kind, int value)
         _exit(SANDBOX_EXIT_CODE);
 }
 
+static void tell_stopped(const struct box_ties *ties)
+{
+    tell(ties->fd, REPORT_STOPPED, 0);
+}
+
 /* Pid 1 of the box: never returns. HELPER: its process descriptor. */
 static void __attribute__((noreturn)) init_main(struct box *box, int report_fd, int helper, bool forwards)
 {
+    struct box_ties ties = {.forwards = forwards, .stopped = forwards ? tell_stopped : NULL, .fd = report_fd};
     int status = 0;
     int rc;
 
@@ -47,7 +54,7 @@ static void __attribute__((noreturn)) init_main(struct box *box, int report_fd, 
         tell(report_fd, REPORT_NO_NAMESPACES, errno);
         _exit(SANDBOX_EXIT_CODE);
     }
-    rc = box_init_run(box, forwards, &status);
+    rc = box_init_run(box, &ties, &status);
     tell(report_fd, rc != 0 ? REPORT_EXIT_CODE : REPORT_ENDED, rc != 0 ? rc : status);
     _exit(rc);
 }
@@ -74,13 +81,38 @@ static int end_as(int status)
     return WEXITSTATUS(status);
 }
 
-static int wait_child(pid_t pid)
+/* FOLLOWS: stops when it has stopped. */
+static int wait_child(pid_t pid, bool follows)
 {
     int status = SANDBOX_EXIT_CODE << 8;
 
-    while (waitpid(pid, &status, 0) < 0 && errno == EINTR)
-        ;
-    return status;
+    for (;;) {
+        pid_t found = waitpid(pid, &status, follows ? WUNTRACED : 0);
+
+        if (found == pid && WIFSTOPPED(status))
+            box_stop_with(pid);
+        else if (found >= 0 || errno != EINTR)
+            return status;
+    }
+}
+
+/* What init reports at last; the helper stops as often as the command does. */
+static void read_reports(int fd, pid_t init, struct report *report)
+{
+    struct report next;
+    ssize_t n;
+
+    for (;;) {
+        n = read(fd, &next, sizeof next);
+        if (n < 0 && errno == EINTR)
+            continue;
+        if (n != (ssize_t)sizeof next)
+            return;
+        if (next.kind == REPORT_STOPPED)
+            box_stop_with(box_first_child(init));
+        else
+            *report = next;
+    }
 }
 
 /* Runs init in namespaces of its own; *END is the command's wait status, or an exit code in that form. False when the kernel
@@ -114,13 +146,11 @@ static bool run_in_namespaces(struct box *box, int *end)
     if (helper >= 0)
         (void)close(helper);
     if (pid > 0) {
-        ssize_t n;
-
         box_forward_signals_to(pid);
-        do
-            n = read(ends[0], &report, sizeof report);
-        while (n < 0 && errno == EINTR);
-        status = wait_child(pid); /* the namespace is empty then */
+        if (forwards)
+            box_leave_stops_to_command();
+        read_reports(ends[0], pid, &report);
+        status = wait_child(pid, false); /* the namespace is empty then */
         box_forward_signals_to(0);
         if (report.kind == REPORT_EXIT_CODE)
             *end = report.value << 8;
@@ -180,7 +210,9 @@ static int run_without_namespaces(struct box *box)
     if (pid < 0)
         return box_stop("no process can be made", "nothing is run") << 8;
     box_forward_signals_to(pid);
-    status = wait_child(pid);
+    if (box->parent == 0)
+        box_leave_stops_to_command();
+    status = wait_child(pid, box->parent == 0);
     box_forward_signals_to(0);
     kill_descendants();
     return status;

@@ -119,6 +119,7 @@ static bool settle_network(const struct server *server, const struct box *box)
 
 static int child_main(struct server *server, struct box *box, const char *cwd, const char *terminal, int *status)
 {
+    static const struct box_ties ties = {0};
     struct request *r = &server->request;
 
     (void)setsid();
@@ -131,7 +132,7 @@ static int child_main(struct server *server, struct box *box, const char *cwd, c
     (void)syscall(SYS_close_range, 3U, ~0U, 0U);
     box->has_namespaces = true;
     box->is_served = true;
-    return box_init_run(box, false, status);
+    return box_init_run(box, &ties, status);
 }
 
 /* --- The server ------------------------------------------------------------------------------------------------------- */
