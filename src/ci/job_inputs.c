@@ -5,6 +5,7 @@
 #include "base/buf.h"
 #include "ci/event_filter.h"
 #include "ci/sha256.h"
+#include "git/safe_git.h"
 #include "io/process.h"
 
 #include <stdlib.h>
@@ -40,8 +41,8 @@ static bool uses_own_action(const struct workflow_job *job)
 
 struct job_inputs *job_inputs_read(struct loop *loop, const struct ci_plan *plan, const char *work_dir, const char *tree_id)
 {
-    const char *argv[] = {"git", "-C", work_dir, "ls-tree", "-r", "-z", "--full-tree", tree_id, NULL};
-    struct process_run_options options = {.argv = argv, .timeout_ms = LIST_TIMEOUT_MS};
+    const char *args[] = {"ls-tree", "-r", "-z", "--full-tree", tree_id, NULL};
+    struct git_question question = {.dir = work_dir, .args = args, .timeout_ms = LIST_TIMEOUT_MS};
     struct job_inputs *inputs = xcalloc(1, sizeof *inputs);
     struct process_result result = {0};
     struct error ignored = {0};
@@ -52,7 +53,7 @@ struct job_inputs *job_inputs_read(struct loop *loop, const struct ci_plan *plan
         is_asked = is_asked || filters_of(plan, plan->workflows.items[i]) != NULL;
     if (!is_asked)
         return inputs;
-    if (process_run(loop, &options, &result, &ignored) == 0 && result.exit.exit_code == 0 && !result.truncated)
+    if (git_ask(loop, &question, &result, &ignored) == 0 && result.exit.exit_code == 0 && !result.truncated)
         buf_append(&inputs->files, buf_cstr(&result.out), result.out.len);
     process_result_finish(&result);
     return inputs;

@@ -8,6 +8,7 @@
 #include "base/copy_list.h"
 #include "base/path.h"
 #include "base/str.h"
+#include "git/safe_git.h"
 #include "io/process.h"
 #include "sandbox/exec_helper.h"
 
@@ -48,31 +49,15 @@ void tree_source_destroy(struct tree_source *source)
     free(source);
 }
 
-/* Runs git in the tree without what its configuration could start; OUT gets what it prints. 0, -1, or 1 when git says no. */
+/* Asks git in the tree; OUT gets what it prints. 0, -1, or 1 when git says no. */
 static int ask_git(const struct tree_source *source, const char *const *args, struct buf *out, struct error *err)
 {
-    static const char *const fixed[] = {"git", "-c", "core.fsmonitor=false", "-c", "core.hooksPath=/dev/null", "-c", "safe.directory=*"};
-    const char *argv[sizeof fixed / sizeof fixed[0] + 12];
-    struct process_run_options options = {.argv = argv, .cwd = source->from, .timeout_ms = TIMEOUT_MS,
-                                          .max_output_bytes = MAX_LIST_BYTES};
+    struct git_question question = {source->from, args, TIMEOUT_MS, MAX_LIST_BYTES};
     struct process_result result = {0};
-    struct str_list env = {0};
-    size_t n = sizeof fixed / sizeof fixed[0];
     int rc;
 
-    memcpy(argv, fixed, sizeof fixed);
-    while (*args != NULL)
-        argv[n++] = *args++;
-    argv[n] = NULL;
-    for (char **e = environ; *e != NULL; e++)
-        if (!str_starts_with(*e, "GIT_"))
-            str_list_add(&env, *e);
-    str_list_add(&env, "GIT_CONFIG_NOSYSTEM=1");
-    str_list_add(&env, "GIT_TERMINAL_PROMPT=0");
-    str_list_add(&env, "GIT_OPTIONAL_LOCKS=0");
-    options.env = (const char *const *)env.items;
     /* Killed is no answer: it is asked again. */
-    for (int tries = 0; (rc = process_run(source->loop, &options, &result, err)) == 0 && result.exit.signal != 0 && tries < 2; tries++) {
+    for (int tries = 0; (rc = git_ask(source->loop, &question, &result, err)) == 0 && result.exit.signal != 0 && tries < 2; tries++) {
         process_result_finish(&result);
         result = (struct process_result){0};
     }
@@ -85,7 +70,6 @@ static int ask_git(const struct tree_source *source, const char *const *args, st
     else if (rc == 0)
         buf_append(out, buf_cstr(&result.out), result.out.len);
     process_result_finish(&result);
-    str_list_finish(&env);
     return rc;
 }
 

@@ -3,6 +3,7 @@
 
 #include "base/alloc.h"
 #include "base/buf.h"
+#include "git/safe_git.h"
 #include "io/process.h"
 
 #include <stdlib.h>
@@ -11,11 +12,11 @@
 #define GIT_TIMEOUT_MS 30000
 
 /* 0 when git could be run; OUT is what it printed, *EXIT_CODE how it ended. */
-static int git(struct loop *loop, const char *const *argv, struct buf *out, int *exit_code, struct error *err)
+static int git(struct loop *loop, const char *const *args, struct buf *out, int *exit_code, struct error *err)
 {
-    struct process_run_options options = {.argv = argv, .timeout_ms = GIT_TIMEOUT_MS};
+    struct git_question question = {.args = args, .timeout_ms = GIT_TIMEOUT_MS};
     struct process_result result = {0};
-    int rc = process_run(loop, &options, &result, err);
+    int rc = git_ask(loop, &question, &result, err);
 
     if (rc == 0) {
         *exit_code = result.exit.exit_code;
@@ -38,9 +39,9 @@ int ci_change_paths(struct loop *loop, const char *base, bool from_fork, struct 
                     struct error *err)
 {
     char *commit = xasprintf("%s^{commit}", base);
-    const char *verify[] = {"git", "rev-parse", "--verify", "-q", commit, NULL};
-    const char *fork[] = {"git", "merge-base", base, "HEAD", NULL};
-    const char *others[] = {"git", "ls-files", "-z", "--others", "--exclude-standard", "--full-name", NULL};
+    const char *verify[] = {"rev-parse", "--verify", "-q", commit, NULL};
+    const char *fork[] = {"merge-base", base, "HEAD", NULL};
+    const char *others[] = {"ls-files", "-z", "--others", "--exclude-standard", "--full-name", NULL};
     struct buf out = BUF_INIT;
     char *from = NULL;
     int exit_code = 0, rc = -1;
@@ -57,9 +58,7 @@ int ci_change_paths(struct loop *loop, const char *base, bool from_fork, struct 
         if (exit_code == 0)
             from = xstrndup(buf_cstr(&out), strcspn(buf_cstr(&out), "\n"));
     }
-    const char *diff[] = {
-        "git",           "-c",           "core.fsmonitor=false",     "diff", "--name-only", "-z",
-        "--no-ext-diff", "--no-renames", from != NULL ? from : base, "--",   NULL};
+    const char *diff[] = {"diff", "--name-only", "-z", "--no-ext-diff", "--no-renames", from != NULL ? from : base, "--", NULL};
     buf_clear(&out);
     if (git(loop, diff, &out, &exit_code, err) < 0)
         goto out;

@@ -5,6 +5,7 @@
 #include "base/alloc.h"
 #include "base/buf.h"
 #include "base/str.h"
+#include "git/safe_git.h"
 #include "io/fiber.h"
 #include "io/process.h"
 
@@ -15,7 +16,7 @@
 
 struct question {
     struct loop *loop;
-    const char *const *argv;
+    const char *const *args;
     struct fiber_group group;
     struct buf out;
     bool ok;
@@ -30,20 +31,20 @@ struct ci_repository {
 static void ask(void *arg)
 {
     struct question *q = arg;
-    struct process_run_options options = {.argv = q->argv, .timeout_ms = GIT_TIMEOUT_MS};
+    struct git_question question = {.args = q->args, .timeout_ms = GIT_TIMEOUT_MS};
     struct process_result result = {0};
     struct error ignored = {0};
 
-    q->ok = process_run(q->loop, &options, &result, &ignored) == 0 && result.exit.exit_code == 0;
+    q->ok = git_ask(q->loop, &question, &result, &ignored) == 0 && result.exit.exit_code == 0;
     buf_append(&q->out, buf_cstr(&result.out), result.out.len);
     process_result_finish(&result);
     fiber_group_done(&q->group);
 }
 
-static void start(struct question *q, struct loop *loop, const char *const *argv)
+static void start(struct question *q, struct loop *loop, const char *const *args)
 {
     q->loop = loop;
-    q->argv = argv;
+    q->args = args;
     fiber_group_add(&q->group);
     fiber_start(loop, ask, q);
 }
@@ -61,13 +62,13 @@ static void await(struct question *q)
 /* A branch without a commit has a name all the same. */
 static char *unborn_branch(struct loop *loop)
 {
-    const char *argv[] = {"git", "symbolic-ref", "--short", "-q", "HEAD", NULL};
-    struct process_run_options options = {.argv = argv, .timeout_ms = GIT_TIMEOUT_MS};
+    const char *args[] = {"symbolic-ref", "--short", "-q", "HEAD", NULL};
+    struct git_question question = {.args = args, .timeout_ms = GIT_TIMEOUT_MS};
     struct process_result result = {0};
     struct error ignored = {0};
     char *name = NULL;
 
-    if (process_run(loop, &options, &result, &ignored) == 0 && result.exit.exit_code == 0)
+    if (git_ask(loop, &question, &result, &ignored) == 0 && result.exit.exit_code == 0)
         name = xstrndup(buf_cstr(&result.out), strcspn(buf_cstr(&result.out), "\n"));
     process_result_finish(&result);
     return name;
@@ -95,8 +96,8 @@ static void await_place(struct ci_repository *r)
 
 struct ci_repository *ci_repository_open(struct loop *loop, bool wants_tree)
 {
-    static const char *const where[] = {"git", "rev-parse", "-q", "--show-toplevel", "HEAD", "HEAD^{tree}", "--symbolic-full-name", "HEAD", NULL};
-    static const char *const what[] = {"git", "-c", "core.fsmonitor=false", "status", "--porcelain", "--untracked-files=normal", NULL};
+    static const char *const where[] = {"rev-parse", "-q", "--show-toplevel", "HEAD", "HEAD^{tree}", "--symbolic-full-name", "HEAD", NULL};
+    static const char *const what[] = {"status", "--porcelain", "--untracked-files=normal", NULL};
     struct ci_repository *r = xcalloc(1, sizeof *r);
 
     start(&r->place, loop, where);

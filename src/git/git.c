@@ -8,6 +8,7 @@
 #include "base/redact.h"
 #include "base/str.h"
 #include "base/vec.h"
+#include "git/safe_git.h"
 #include "io/fiber.h"
 #include "io/process.h"
 
@@ -31,18 +32,6 @@ struct git_repo {
     bool is_reading_config;
     int64_t date_s;            /* of commits; 0: now */
     struct vec writers;        /* fibers that wait for their turn; the first one has it */
-};
-
-/* Whatever the repository or the user configured, these hold. */
-static const char *const fixed_overrides[] = {
-    "core.hooksPath=/dev/null", "core.fsmonitor=false",     "core.pager=cat",         "core.editor=false",
-    "core.askPass=",            "core.attributesFile=/dev/null", "core.sshCommand=false", "core.gitProxy=",
-    "core.protectHFS=true",     "core.protectNTFS=true",    "core.untrackedCache=false", "core.quotePath=false",
-    "core.autocrlf=false",      "core.safecrlf=false",      "diff.external=",         "diff.noprefix=false",
-    "diff.mnemonicPrefix=false", "interactive.diffFilter=",  "commit.gpgSign=false",   "tag.gpgSign=false",
-    "credential.helper=",       "protocol.allow=never",     "submodule.recurse=false", "gc.auto=0",
-    "maintenance.auto=false",   "merge.renormalize=false",  "advice.detachedHead=false", "safe.directory=*",
-    "log.showSignature=false",  "fetch.recurseSubmodules=false",
 };
 
 /* --- One writer ---------------------------------------------------------------------------------------- */
@@ -78,42 +67,13 @@ static void writer_leave(struct git_repo *repo)
 
 /* --- Calls ----------------------------------------------------------------------------------------------- */
 
-/* PATH without folders that are not absolute: a call's working directory may hold an agent's files. */
-static char *absolute_path(void)
-{
-    const char *path = getenv("PATH");
-    struct str_list parts = {0};
-    struct buf kept = BUF_INIT;
-
-    str_split(&parts, path ? path : "", ':');
-    buf_puts(&kept, "PATH=");
-    for (size_t i = 0; i < parts.len; i++)
-        if (parts.items[i][0] == '/')
-            buf_printf(&kept, "%s%s", kept.len > 5 ? ":" : "", parts.items[i]);
-    if (kept.len == 5)
-        buf_puts(&kept, "/usr/local/bin:/usr/bin:/bin");
-    str_list_finish(&parts);
-    return buf_take(&kept);
-}
-
 static void build_env(const struct git_repo *repo, const char *const *extra, struct str_list *env)
 {
     long long now = repo->date_s > 0 ? repo->date_s : clock_wall_ms() / 1000;
 
-    for (char **e = environ; *e != NULL; e++)
-        if (!redact_is_secret_name(*e, strcspn(*e, "=")) && !str_starts_with(*e, "GIT_") && !str_starts_with(*e, "LC_ALL=") && !str_starts_with(*e, "LANGUAGE=") &&
-            !str_starts_with(*e, "PATH="))
-            str_list_add(env, *e);
-    str_list_take(env, absolute_path());
-    str_list_add(env, "LC_ALL=C");
-    str_list_add(env, "GIT_TERMINAL_PROMPT=0");
-    str_list_add(env, "GIT_OPTIONAL_LOCKS=0");
-    str_list_add(env, "GIT_NO_REPLACE_OBJECTS=1");
+    git_safe_env(repo->toplevel, env);
     if (extra == NULL || *extra == NULL || !str_starts_with(*extra, "GIT_LITERAL_PATHSPECS="))
         str_list_add(env, "GIT_LITERAL_PATHSPECS=1");
-    str_list_add(env, "GIT_EDITOR=false");
-    str_list_add(env, "GIT_PAGER=cat");
-    str_list_add(env, "GIT_ALLOW_PROTOCOL=none");
     if (repo->identity_name != NULL) {
         str_list_take(env, xasprintf("GIT_AUTHOR_NAME=%s", repo->identity_name));
         str_list_take(env, xasprintf("GIT_COMMITTER_NAME=%s", repo->identity_name));
@@ -127,6 +87,33 @@ static void build_env(const struct git_repo *repo, const char *const *extra, str
 }
 
 static int refresh_overrides(struct git_repo *repo, struct error *err);
+
+/* A lock in the way: what it is, how old, and what to do. False when SAID speaks of none. */
+static bool explain_lock(const char *command, const char *said, struct error *err)
+{
+    static const char start[] = "Unable to create '";
+    const char *at = strstr(said, start);
+    const char *end = at == NULL ? NULL : strstr(at, ".lock': File exists");
+    struct stat st;
+    char *path;
+    bool is_there;
+
+    if (end == NULL)
+        return false;
+    at += strlen(start);
+    path = xstrndup(at, (size_t)(end - at) + strlen(".lock"));
+    is_there = stat(path, &st) == 0;
+    if (is_there) {
+        long long age_s = clock_wall_ms() / 1000 - (long long)st.st_mtim.tv_sec;
+
+        error_set(err, ERROR_REPOSITORY, "git %s: %s is in the way: a lock of git's, made %lld %s ago", command, path,
+                  age_s < 120 ? age_s : age_s / 60, age_s < 120 ? "seconds" : "minutes");
+        error_hint(err, "when no git works in the repository (an editor of `git commit` may be open), it was left by one that was "
+                        "killed: rm '%s'", path);
+    }
+    free(path);
+    return is_there;
+}
 
 static int call_unlocked(struct git_repo *repo, const struct git_call *call, struct buf *out, int *exit_code,
                          struct error *err)
@@ -145,11 +132,7 @@ static int call_unlocked(struct git_repo *repo, const struct git_call *call, str
 
     if (refresh_overrides(repo, err) < 0)
         return -1;
-    str_list_add(&argv, "git");
-    for (size_t i = 0; i < sizeof fixed_overrides / sizeof fixed_overrides[0]; i++) {
-        str_list_add(&argv, "-c");
-        str_list_add(&argv, fixed_overrides[i]);
-    }
+    git_safe_words(&argv);
     str_list_copy(&argv, &repo->overrides);
     for (const char *const *a = call->args; *a != NULL; a++)
         str_list_add(&argv, *a);
@@ -177,6 +160,8 @@ static int call_unlocked(struct git_repo *repo, const struct git_call *call, str
     }
     if (exit_code != NULL)
         *exit_code = result.exit.exit_code;
+    if (result.exit.exit_code != 0 && (call->flags & GIT_MAY_FAIL) == 0 && explain_lock(call->args[0], buf_cstr(&result.err), err))
+        goto out;
     if (result.exit.exit_code != 0 && (call->flags & GIT_MAY_FAIL) == 0) {
         error_set(err, ERROR_REPOSITORY, "git %s: %.800s", call->args[0],
                   result.err.len > 0 ? str_trim(result.err.data) : "failed");

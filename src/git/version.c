@@ -1,20 +1,21 @@
 /* git/version.c: see version.h. */
 #include "git/version.h"
 
+#include "git/safe_git.h"
 #include "io/process.h"
 
 #include <stdio.h>
 
 int git_check_version(struct loop *loop, int *major, int *minor, struct error *err)
 {
-    static const char *const argv[] = {"git", "--version", NULL};
-    struct process_run_options options = {.argv = argv, .timeout_ms = 5000};
+    static const char *const args[] = {"--version", NULL};
+    struct git_question question = {.args = args, .timeout_ms = 5000};
     struct process_result result = {0};
     struct error ignored = {0};
     int rc = -1;
 
     *major = *minor = 0;
-    if (process_run(loop, &options, &result, &ignored) < 0 || result.exit.exit_code != 0)
+    if (git_ask(loop, &question, &result, &ignored) < 0 || result.exit.exit_code != 0)
         (void)error_set(err, ERROR_REPOSITORY, "git does not run: install git %d.%d or newer", GIT_MIN_MAJOR, GIT_MIN_MINOR);
     else if (sscanf(buf_cstr(&result.out), "git version %d.%d", major, minor) != 2)
         (void)error_set(err, ERROR_REPOSITORY, "`git --version` says \"%.60s\": git %d.%d or newer is needed", buf_cstr(&result.out),
