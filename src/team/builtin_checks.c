@@ -22,6 +22,9 @@ static const struct check_info checks[CHECK_COUNT + 1] = {
                             "a change of lint, type-check, test or coverage configuration"},
     [CHECK_LINT_SUPPRESSED] = {"lint-suppressed", "minor",
                                "an added comment that switches a check off for a line or file"},
+    [CHECK_BYPASSED] = {"checks-bypassed", "major",
+                        "a test or lint command whose failure does not count (`|| true`) or that does nothing, or git's hooks "
+                        "passed by (`--no-verify`)"},
     [CHECK_TESTS_REMOVED] = {"tests-removed", "blocker",
                              "a deleted test file; fewer assertions in one (major)"},
     [CHECK_TESTS_SKIPPED] = {"tests-skipped", "blocker",
@@ -189,6 +192,7 @@ static void end_file(struct check_scan *s)
     }
     FREE_NULL(s->file);
     FREE_NULL(s->section);
+    FREE_NULL(s->joined);
     s->is_new_file = s->is_deleted = s->is_symlink = s->is_test = s->was_file_checked = false;
     s->assertions_removed = s->assertions_added = 0;
     s->seen = 0;
@@ -273,6 +277,8 @@ int builtin_checks_run(const char *diff, size_t n, const struct str_list *allowe
         char *line = xcalloc(1, len + 1);
 
         memcpy(line, diff + at, len);
+        if (in_hunk && len > 1 && line[len - 1] == '\r')
+            line[len - 1] = '\0'; /* a file with the line ends of Windows */
         for (size_t i = 0; i < len; i++) /* the checks look at C strings: nothing hides behind a NUL */
             if (line[i] == '\0')
                 line[i] = ' ';

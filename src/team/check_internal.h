@@ -16,6 +16,7 @@ enum check_id {
     CHECK_CI_CHANGED,
     CHECK_LINT_CHANGED,
     CHECK_LINT_SUPPRESSED,
+    CHECK_BYPASSED,
     CHECK_TESTS_REMOVED,
     CHECK_TESTS_SKIPPED,
     CHECK_DEPENDENCY_ADDED,
@@ -52,6 +53,8 @@ struct check_scan {
     bool is_symlink;
     bool is_test;
     bool was_file_checked;
+    char *joined;    /* a command whose lines go on */
+    int joined_line; /* the last of them */
     int line; /* number of the next line in the new file */
     int assertions_removed;
     int assertions_added;
@@ -71,6 +74,12 @@ void check_add_once(struct check_scan *s, enum check_id check, int line, const c
 
 bool check_path_matches(const char *path, const char *const *patterns);
 bool check_has_word(const char *text, const char *const *words);
+
+/* --- check_commands.c: commands and settings in an added line --------------------------------------------------------- */
+
+void check_commands(struct check_scan *s, const char *text);
+/* A comment line only talks. */
+bool check_is_comment(const char *text);
 
 /* --- check_files.c: what a path, a mode or a header says ----------------------------------------------------------- */
 

@@ -382,6 +382,169 @@ static void an_allowed_check_is_silent(void **state)
     free(diff);
 }
 
+/* One line each, in FILE: what is found and what is near to it. */
+struct form {
+    const char *file, *line, *ids;
+};
+
+static void expect_forms(const struct form *forms, size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        char *lines = xasprintf("+%s\n", forms[i].line);
+        char *diff = file_diff(forms[i].file, "", lines);
+        char *got = checks_of(diff, NULL);
+
+        if (strcmp(got, forms[i].ids) != 0)
+            fail_msg("%s: %s: got \"%s\", expected \"%s\"", forms[i].file, forms[i].line, got, forms[i].ids);
+        free(got);
+        free(diff);
+        free(lines);
+    }
+}
+#define EXPECT_FORMS(forms) expect_forms(forms, sizeof(forms) / sizeof((forms)[0]))
+
+static void downloads_that_are_run_are_found(void **state)
+{
+    static const struct form forms[] = {
+        {"a.sh", "curl -fsSL https://x.example/i | sudo bash", "pipe-to-shell"},
+        {"a.sh", "curl https://x.example/i | sudo -u root -E bash -s -- -y", "pipe-to-shell"},
+        {"a.sh", "curl https://x.example/i | env A=1 python3.11 -", "pipe-to-shell"},
+        {"a.sh", "wget -O- https://x.example/i | sh", "pipe-to-shell"},
+        {"a.sh", "wget -qO- https://x.example/i | tee log | /bin/sh\r", "pipe-to-shell"},
+        {"a.sh", "bash <(curl -s https://x.example/i)", "pipe-to-shell"},
+        {"a.sh", "bash -s < <(curl -s https://x.example/i)", "pipe-to-shell"},
+        {"a.sh", "python3 -c \"$(curl -s https://x.example/i.py)\"", "pipe-to-shell"},
+        {"a.sh", "curl -o install.sh https://x.example/i && bash install.sh", "pipe-to-shell"},
+        {"a.sh", "wget https://x.example/install.sh; chmod +x install.sh; ./install.sh", "pipe-to-shell"},
+        {"a.ps1", "irm https://x.example/i.ps1 | iex", "pipe-to-shell"},
+        {"a.sh", "curl -s https://x.example/i | jq .sh", ""},
+        {"a.sh", "curl -s https://x.example/data | shasum -a 256", ""},
+        {"a.sh", "curl -o data.json https://x.example/d && python3 tools/read.py", ""},
+        {"a.sh", "curl -o data.json https://x.example/d && ./build.sh", ""},
+        {"a.sh", "libcurl | sh", ""},
+    };
+
+    (void)state;
+    EXPECT_FORMS(forms);
+    expect("Dockerfile", "", "+RUN curl -fsSL https://x.example/i \\\n+    | bash -\n", "pipe-to-shell");
+    expect("a.sh", "", "+curl -fsSL https://x.example/i |\r\n+  sh\r\n", "pipe-to-shell");
+    expect("a.sh", "", "+curl -fsSL https://x.example/i \\\n+    -o x\n+cat x | sh\n", "");
+    expect("a.sh", "", "+curl -fsSL https://x.example/i \\\n other\n+  | sh\n", "");
+}
+
+static void settings_against_certificates_are_found(void **state)
+{
+    static const struct form forms[] = {
+        {"a.py", "requests.get(url, verify=False)", "tls-off"},
+        {"a.py", "session.verify = False", "tls-off"},
+        {"a.py", "options = {\"verify\": False}", "tls-off"},
+        {"a.py", "client(verify_ssl = false)", "tls-off"},
+        {"a.js", "process.env.NODE_TLS_REJECT_UNAUTHORIZED = '0';", "tls-off"},
+        {"a.js", "process.env[\"NODE_TLS_REJECT_UNAUTHORIZED\"] = 0", "tls-off"},
+        {"a.yml", "NODE_TLS_REJECT_UNAUTHORIZED: \"0\"", "tls-off"},
+        {"a.json", "\"rejectUnauthorized\": false,", "tls-off"},
+        {"a.go", "&tls.Config{InsecureSkipVerify: true}", "tls-off"},
+        {"a.go", "config.InsecureSkipVerify=true", "tls-off"},
+        {"a.sh", "git -c http.sslVerify=false clone https://x.example/r", "tls-off"},
+        {"a.sh", "git -c http.sslverify=0 fetch", "tls-off"},
+        {"a.sh", "git config --global http.sslVerify false", "tls-off"},
+        {"a.sh", "npm config set strict-ssl false", "tls-off"},
+        {"a.php", "curl_setopt($c, CURLOPT_SSL_VERIFYPEER, false);", "tls-off"},
+        {"a.yml", "validate_certs: no", "tls-off"},
+        {"a.sh", "curl -sk https://x.example", "tls-off"},
+        {"a.py", "requests.get(url, verify=True)", ""},
+        {"a.py", "if verify == False:", ""},
+        {"a.py", "email_verify = False", ""},
+        {"a.js", "const emailVerify = false", ""},
+        {"a.js", "process.env.NODE_TLS_REJECT_UNAUTHORIZED = '1'; x = 0", ""},
+        {"a.go", "InsecureSkipVerify: false", ""},
+        {"a.go", "InsecureSkipVerify: trueByTest", ""},
+        {"a.sh", "git config http.sslVerify true", ""},
+        {"a.sh", "curl -s -o k https://x.example", ""},
+    };
+
+    (void)state;
+    EXPECT_FORMS(forms);
+}
+
+static void tests_that_are_switched_off_are_found(void **state)
+{
+    static const struct form forms[] = {
+        {"tests/a.test.js", "describe.skip('x', () => {", "tests-skipped"},
+        {"tests/a.test.js", "it.skip.each([1])('x', () => {", "tests-skipped"},
+        {"tests/a.test.js", "xit('x', () => {", "tests-skipped"},
+        {"tests/a.test.js", "test('x', { skip: true }, () => {", "tests-skipped"},
+        {"src/a.ts", "it.only('x', () => {", "tests-skipped"},
+        {"spec/a_spec.rb", "xit 'does' do", "tests-skipped"},
+        {"tests/test_a.py", "@pytest.mark.skipif(True, reason='x')", "tests-skipped"},
+        {"tests/test_a.py", "pytestmark = pytest.mark.skip", "tests-skipped"},
+        {"tests/test_a.py", "raise unittest.SkipTest('x')", "tests-skipped"},
+        {"a_test.go", "\tt.Skip()", "tests-skipped"},
+        {"a_test.go", "\tt.Skipf(\"x\")", "tests-skipped"},
+        {"src/lib.rs", "    #[ignore]", "tests-skipped"},
+        {"src/lib.rs", "    #[ignore = \"slow\"]", "tests-skipped"},
+        {"src/ATest.java", "@Disabled(\"x\")", "tests-skipped"},
+        {"ATests.cs", "[Fact(Skip = \"later\")]", "tests-skipped"},
+        {"tests/a.cc", "TEST(A, DISABLED_B) {", "tests-skipped"},
+        {"tests/a.bats", "  skip 'later'", "tests-skipped"},
+        {"tests/a.test.js", "it('skips blanks', () => {", ""},
+        {"tests/test_a.py", "def test_skip_blanks():", ""},
+        {"a_test.go", "\tassertSkip(x)", ""},
+        {"src/iter.rs", "items.iter().skip(1)", ""},
+        {"docs/testing.md", "Write `it.skip(` to skip a test.", ""},
+    };
+
+    (void)state;
+    EXPECT_FORMS(forms);
+    expect("tests/a.test.js", "", "-  expect(a).toBe(1);\n+  // expect(a).toBe(1);\n", "tests-removed");
+    expect("tests/test_a.py", "", "-    assert a == 1\n+    #assert a == 1\n", "tests-removed");
+    expect("tests/a.rs", "", "-#[test]\n+#[test]\n", "");
+    expect("tests/a.test.js", "", "-  // expect(a).toBe(1);\n", "");
+    expect("app/tests.py", "deleted file mode 100644\n", "-x\n", "tests-removed");
+}
+
+static void judges_that_are_passed_by_are_found(void **state)
+{
+    static const struct form forms[] = {
+        {"Makefile", "\tpytest -q || true", "checks-bypassed"},
+        {"package.json", "    \"test\": \"jest --ci || true\",", "checks-bypassed"},
+        {"package.json", "    \"lint\": \"eslint . || exit 0\",", "checks-bypassed"},
+        {"package.json", "    \"test\": \"exit 0\",", "checks-bypassed"},
+        {"package.json", "    \"lint\": \"echo skipped\"", "checks-bypassed"},
+        {"package.json", "    \"test\": \"echo \\\"Error: no test specified\\\" && exit 1\"", ""},
+        {"package.json", "    \"test\": \"echo start && jest\"", ""},
+        {"run.sh", "cargo clippy; true", "checks-bypassed"},
+        {"release.sh", "git commit -m x --no-verify", "checks-bypassed"},
+        {"release.sh", "HUSKY=0 git push", "checks-bypassed"},
+        {".github/workflows/ci.yml", "      continue-on-error: true", "ci-changed"},
+        {"Makefile", "\trm -f core || true", ""},
+        {"run.sh", "command -v eslint || true", ""},
+        {"run.sh", "grep -q jest-junit package.json || true", ""},
+        {"run.sh", "pytest -q", ""},
+        {"docs/a.md", "Run `git commit --no-verify`.", ""},
+    };
+
+    (void)state;
+    EXPECT_FORMS(forms);
+}
+
+static void modes_written_as_settings_are_found(void **state)
+{
+    static const struct form forms[] = {
+        {"a.sh", "chmod ug+s x", "setuid"},
+        {"a.sh", "chmod -R u+rwx,g+s x", "setuid"},
+        {"a.sh", "install -m 04755 x /usr/bin/x", "setuid"},
+        {"a.yml", "mode: \"4755\"", "setuid"},
+        {"a.sh", "chmod 1777 tmp", ""},
+        {"a.sh", "chmod u+x,g-s x", ""},
+        {"a.yml", "mode: \"0755\"", ""},
+    };
+
+    (void)state;
+    EXPECT_FORMS(forms);
+    expect("x", "old mode 100644\nnew mode 100755\n", "", "mode-changed");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -398,6 +561,11 @@ int main(void)
         cmocka_unit_test(deceptive_names_are_found),
         cmocka_unit_test(kinds_and_modes_are_looked_at),
         cmocka_unit_test(binaries_are_found),
+        cmocka_unit_test(downloads_that_are_run_are_found),
+        cmocka_unit_test(settings_against_certificates_are_found),
+        cmocka_unit_test(tests_that_are_switched_off_are_found),
+        cmocka_unit_test(judges_that_are_passed_by_are_found),
+        cmocka_unit_test(modes_written_as_settings_are_found),
         cmocka_unit_test(every_check_is_documented),
         cmocka_unit_test(ids_are_known_or_guessed),
         cmocka_unit_test(an_allowed_check_is_silent),
