@@ -90,6 +90,7 @@ struct agent_tree {
     char *choices; /* of roles, for spawn_agent */
     enum agent_form form;
     bool with_merge;
+    bool is_in_ledger; /* what its worktrees need in the repository */
     int64_t max_agents;
     int64_t spawned;
     struct agent_node *root;

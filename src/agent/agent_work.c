@@ -20,6 +20,7 @@
 #include "git/merge.h"
 #include "git/worktree.h"
 #include "sandbox/policy.h"
+#include "store/ledger.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -163,6 +164,9 @@ static int begin(struct agent_node *node, char **cwd, struct error *err)
     w->top = xstrdup(top);
     if (w->base == NULL && make_base(node, err) < 0)
         goto out;
+    if (!tree->is_in_ledger && ledger_note_run(tree->root->id, git_repo_toplevel(tree->repo), root, false, err) < 0)
+        goto out;
+    tree->is_in_ledger = true;
     if (git_ref_set(tree->repo, w->ref, w->commit != NULL ? w->commit : w->base, err) < 0)
         goto out;
     /* A worktree that a killed process left holds what its agent had done. */

@@ -1,9 +1,10 @@
-/* cli/cmd_clean.c: `cadre clean`: takes away what runs left behind, and only that: processes that carry a run's mark,
- * worktrees below the run's folder, the branch cadre/<run> and the refs below refs/cadre/<run>/.
+/* cli/cmd_clean.c: `cadre clean`: takes away what runs and sessions left behind, and only that: processes that carry their mark,
+ * worktrees below their folder, the branch cadre/<run> and the refs below refs/cadre/<run>/ (clean_sessions.c: those of sessions, and
+ * what the ledger lists of runs whose folder is gone).
  *
  * Never touched: a run that works, a run that can be resumed (unless given up by name), a worktree with changes that
  * are not committed, a commit that nothing else holds. What is kept is said, with the reason. */
-#include "cli/command.h"
+#include "cli/clean_internal.h"
 
 #include "base/alloc.h"
 #include "base/buf.h"
@@ -24,36 +25,28 @@ static const struct option_spec clean_options[] = {
     {"dry-run", 'n', NULL, "only say what would be removed", false},
     {"abandon", 0, NULL, "give the named RUN up: it cannot be resumed then", false},
     {"records", 0, NULL, "also remove journals and rollouts of runs of which nothing is left", false},
+    {"sessions", 0, "DAYS", "also remove what is kept of sessions that were not used for so many days", false},
     {0},
 };
 
-struct clean {
-    struct cli_context *ctx;
-    bool dry_run;
-    bool abandon;
-    bool records;
-    unsigned removed;
-    unsigned kept;
-};
-
-static void say_removed(struct clean *c, const char *what, const char *name)
+void clean_say_removed(struct clean *c, const char *what, const char *name)
 {
     c->removed++;
     printf("%s %s %s\n", c->dry_run ? "would remove" : "removed", what, name);
 }
 
-static void say_kept(struct clean *c, const char *what, const char *name, const char *why)
+void clean_say_kept(struct clean *c, const char *what, const char *name, const char *why)
 {
     c->kept++;
     printf("kept %s %s: %s\n", what, name, why);
 }
 
-static void finish_step(struct clean *c, int rc, const char *what, const char *name, const struct error *err)
+void clean_finish_step(struct clean *c, int rc, const char *what, const char *name, const struct error *err)
 {
     if (rc < 0)
-        say_kept(c, what, name, err->text);
+        clean_say_kept(c, what, name, err->text);
     else
-        say_removed(c, what, name);
+        clean_say_removed(c, what, name);
 }
 
 /* --- worktrees --- */
@@ -68,14 +61,14 @@ static void clean_worktree(struct clean *c, struct git_repo *repo, const char *p
     if (file_exists(path)) {
         rc = worktree_is_saved(repo, path, &is_saved, &why, &err);
         if (rc == 0 && !is_saved) {
-            say_kept(c, "worktree", path, why);
+            clean_say_kept(c, "worktree", path, why);
             free(why);
             return;
         }
     }
     if (rc == 0 && !c->dry_run)
         rc = worktree_remove(repo, path, &err);
-    finish_step(c, rc, "worktree", path, &err);
+    clean_finish_step(c, rc, "worktree", path, &err);
     free(why);
 }
 
@@ -87,25 +80,24 @@ static void clean_folder(struct clean *c, const char *path)
     int rc = 0;
 
     if (file_exists(git)) {
-        say_kept(c, "folder", path, "it is a worktree that its repository does not know any more");
+        clean_say_kept(c, "folder", path, "it is a worktree that its repository does not know any more");
     } else {
         if (!c->dry_run)
             rc = file_remove_tree(path, &err);
-        finish_step(c, rc, "folder", path, &err);
+        clean_finish_step(c, rc, "folder", path, &err);
     }
     free(git);
 }
 
-static void clean_worktrees(struct clean *c, struct git_repo *repo, const char *id)
+void clean_worktrees(struct clean *c, struct git_repo *repo, const char *named, const char *id)
 {
-    char *named = run_dir_worktrees(id);
     char *folder = realpath(named, NULL); /* as git records it */
     struct str_list known = {0};
     struct str_list names = {0};
     struct error err = {0};
 
     if (repo != NULL && worktree_list_below(repo, folder ? folder : named, &known, &err) < 0)
-        say_kept(c, "worktrees of", id, err.text);
+        clean_say_kept(c, "worktrees of", id, err.text);
     for (size_t i = 0; i < known.len; i++)
         clean_worktree(c, repo, known.items[i]);
     if (folder != NULL && file_list_directory(folder, &names, &err) == 0) {
@@ -119,7 +111,6 @@ static void clean_worktrees(struct clean *c, struct git_repo *repo, const char *
     }
     str_list_finish(&known);
     str_list_finish(&names);
-    free(named);
     free(folder);
 }
 
@@ -155,24 +146,23 @@ static void clean_ref(struct clean *c, struct git_repo *repo, const char *ref, b
     if (rc == 0)
         rc = is_held_elsewhere(repo, ref, commit, &held, &err);
     if (rc == 0 && !held && !is_merged) {
-        say_kept(c, "ref", ref, "it is not merged; delete it with `git update-ref -d` if you do not want it");
+        clean_say_kept(c, "ref", ref, "it is not merged; delete it with `git update-ref -d` if you do not want it");
     } else {
         if (rc == 0 && !c->dry_run)
             rc = git_run(repo, GIT_WRITES, NULL, NULL, &err, "update-ref", "-d", ref, commit, NULL);
-        finish_step(c, rc, "ref", ref, &err);
+        clean_finish_step(c, rc, "ref", ref, &err);
     }
     free(commit);
 }
 
-/* PATTERN is a ref or the start of some up to a slash. */
-static void clean_refs(struct clean *c, struct git_repo *repo, const char *pattern, bool is_merged)
+void clean_refs(struct clean *c, struct git_repo *repo, const char *pattern, bool is_merged)
 {
     struct error err = {0};
     struct buf out = BUF_INIT;
     struct str_list refs = {0};
 
     if (git_run(repo, 0, NULL, &out, &err, "for-each-ref", "--format=%(refname)", pattern, NULL) < 0)
-        say_kept(c, "refs", pattern, err.text);
+        clean_say_kept(c, "refs", pattern, err.text);
     else
         str_split(&refs, buf_cstr(&out), '\n');
     for (size_t i = 0; i < refs.len; i++)
@@ -195,7 +185,7 @@ static bool was_merged(struct journal *journal)
     return merged;
 }
 
-static void clean_processes(struct clean *c, const char *id)
+void clean_processes(struct clean *c, const char *id)
 {
     unsigned count = c->dry_run ? 0 : process_kill_marked(id);
 
@@ -205,14 +195,12 @@ static void clean_processes(struct clean *c, const char *id)
     }
 }
 
-static void clean_records(struct clean *c, const char *id)
+void clean_records(struct clean *c, const char *folder)
 {
-    char *folder = run_dir_path(id);
     struct error err = {0};
     int rc = c->dry_run ? 0 : file_remove_tree(folder, &err);
 
-    finish_step(c, rc, "record", folder, &err);
-    free(folder);
+    clean_finish_step(c, rc, "record", folder, &err);
 }
 
 static void clean_run(struct clean *c, const char *id)
@@ -222,17 +210,18 @@ static void clean_run(struct clean *c, const char *id)
     struct journal_run row = {0};
     struct git_repo *repo = NULL;
     struct journal *journal = NULL;
+    char *named = NULL;
     bool is_over;
     bool merged;
     unsigned kept_before = c->kept;
 
     if (journal_is_locked(path, NULL, NULL)) {
-        say_kept(c, "run", id, "it is working");
+        clean_say_kept(c, "run", id, "it is working");
         goto out;
     }
     journal = journal_open_readonly(path, &err);
     if (journal == NULL || journal_run_get(journal, &row, &err) < 0) {
-        say_kept(c, "run", id, err.text);
+        clean_say_kept(c, "run", id, err.text);
         goto out;
     }
     is_over = str_eq(row.state, "completed");
@@ -241,15 +230,16 @@ static void clean_run(struct clean *c, const char *id)
     journal = NULL;
     clean_processes(c, id); /* no engine holds the run, so whatever carries its mark is left over */
     if (!is_over && !c->abandon) {
-        say_kept(c, "run", id, "it can be resumed; give it up with `cadre clean --abandon RUN`");
+        clean_say_kept(c, "run", id, "it can be resumed; give it up with `cadre clean --abandon RUN`");
         goto out;
     }
     repo = git_repo_open(c->ctx->loop, row.repo, &err);
     if (repo == NULL && file_exists(row.repo)) {
-        say_kept(c, "run", id, err.text);
+        clean_say_kept(c, "run", id, err.text);
         goto out;
     }
-    clean_worktrees(c, repo, id);
+    named = run_dir_worktrees(id);
+    clean_worktrees(c, repo, named, id);
     if (repo != NULL) {
         char *refs = xasprintf("refs/cadre/%s/", id);
         char *branch = xasprintf("refs/heads/cadre/%s", id);
@@ -259,9 +249,15 @@ static void clean_run(struct clean *c, const char *id)
         free(refs);
         free(branch);
     }
-    if (c->records && c->kept == kept_before)
-        clean_records(c, id);
+    if (c->kept == kept_before && !c->dry_run)
+        clean_forget(c, id);
+    if (c->records && c->kept == kept_before) {
+        char *folder = run_dir_path(id);
+        clean_records(c, folder);
+        free(folder);
+    }
 out:
+    free(named);
     journal_close(journal);
     journal_run_finish(&row);
     git_repo_close(repo);
@@ -302,12 +298,19 @@ static int run_clean(struct cli_context *ctx, const struct cli_args *args)
         .dry_run = cli_flag(args, "dry-run"),
         .abandon = cli_flag(args, "abandon"),
         .records = cli_flag(args, "records"),
+        .session_days = -1,
     };
     struct str_list ids = {0};
     struct error err = {0};
     char *one = NULL;
     int rc = -1;
 
+    if (!cli_int_option(args, "sessions", 0, 36500, -1, &c.session_days, &err))
+        goto out;
+    if (c.session_days >= 0 && args->positionals.len > 0) {
+        error_set(&err, ERROR_USAGE, "--sessions is for all of them: no RUN is named with it");
+        goto out;
+    }
     if (c.abandon && args->positionals.len == 0) {
         error_set(&err, ERROR_USAGE, "--abandon needs the RUN that is given up");
         error_hint(&err, "see `cadre status`");
@@ -324,6 +327,8 @@ static int run_clean(struct cli_context *ctx, const struct cli_args *args)
         for (size_t i = 0; i < ids.len; i++)
             clean_run(&c, ids.items[i]);
         clean_strays(&c, &ids);
+        clean_sessions(&c);
+        clean_listed(&c, &ids);
     }
     if (c.removed == 0 && c.kept == 0)
         puts("nothing is left over");
@@ -336,13 +341,13 @@ out:
 
 const struct command command_clean = {
     .name = "clean",
-    .summary = "remove what runs left behind",
+    .summary = "remove what runs and sessions left behind",
     .usage = "[OPTIONS] [RUN]",
     .details =
-        "Ends left-over processes and removes worktrees, branches and refs of runs that are over. A worktree "
-        "with\n"
-        "changes and a commit that is not merged are never removed; what is kept is said, with the reason.",
-    .example = "cadre clean --dry-run\ncadre clean --abandon 20261123-160203",
+        "Ends left-over processes and removes worktrees, branches and refs of runs that are over, and worktrees of\n"
+        "sessions that nobody has open. A worktree with changes and a commit that is not merged are never removed;\n"
+        "what is kept is said, with the reason.",
+    .example = "cadre clean --dry-run\ncadre clean --abandon 20261123-160203\ncadre clean --records --sessions 30",
     .options = clean_options,
     .min_positionals = 0,
     .max_positionals = 1,

@@ -12,10 +12,13 @@
 #include "cli/settings.h"
 #include "config/config.h"
 #include "config/role.h"
+#include "io/process.h"
 #include "store/session_dir.h"
 
 #include <stdlib.h>
 #include <unistd.h>
+
+#define KILL_GRACE_MS 500
 
 struct main_session {
     struct config *config;
@@ -37,6 +40,8 @@ static int take_dir(struct main_session *s, const struct main_session_options *o
         return 0;
     s->dir = session_dir_path(o->resumed != NULL ? o->resumed->id : s->id);
     s->lock_fd = session_dir_take(s->dir, err);
+    if (s->lock_fd >= 0 && o->resumed != NULL)
+        (void)process_end_marked(o->resumed->id, KILL_GRACE_MS); /* what outlived the last process */
     if (s->lock_fd >= 0)
         return 0;
     if (o->resumed != NULL)
@@ -96,6 +101,7 @@ struct main_session *main_session_open(const struct main_session_options *o, str
     if (s->config == NULL)
         goto fail;
     s->roles = role_registry_create(s->config);
+    process_set_mark(o->resumed != NULL ? o->resumed->id : s->id);
     if (take_dir(s, o, err) < 0 || open_tree(s, o, err) < 0)
         goto fail;
     return s;
@@ -109,6 +115,7 @@ void main_session_close(struct main_session *s)
     if (s == NULL)
         return;
     agent_tree_close(s->tree);
+    process_set_mark(NULL);
     office_destroy(s->office);
     role_registry_destroy(s->roles);
     config_destroy(s->config);

@@ -75,8 +75,6 @@ static int set_sync(struct ledger *ledger, enum ledger_kind kind, struct error *
 static int add(struct ledger *ledger, enum ledger_kind kind, const char *name, const char *run,
                const char *repo, uint64_t start_time, struct error *err)
 {
-    if (set_sync(ledger, kind, err) < 0)
-        return -1;
     return database_change(ledger->db, err,
                            "INSERT INTO thing (kind, name, repo, run, start_time, created_ms)"
                            " VALUES (?, ?, ?, ?, ?, ?)"
@@ -89,7 +87,7 @@ static int add(struct ledger *ledger, enum ledger_kind kind, const char *name, c
 int ledger_add(struct ledger *ledger, enum ledger_kind kind, const char *name, const char *run,
                const char *repo, struct error *err)
 {
-    return add(ledger, kind, name, run, repo, 0, err);
+    return set_sync(ledger, kind, err) < 0 ? -1 : add(ledger, kind, name, run, repo, 0, err);
 }
 
 int ledger_add_process(struct ledger *ledger, pid_t pid, const char *run, struct error *err)
@@ -97,7 +95,7 @@ int ledger_add_process(struct ledger *ledger, pid_t pid, const char *run, struct
     char name[32];
 
     snprintf(name, sizeof(name), "%d", (int)pid);
-    return add(ledger, LEDGER_PROCESS, name, run, NULL, ledger_process_start_time(pid), err);
+    return set_sync(ledger, LEDGER_PROCESS, err) < 0 ? -1 : add(ledger, LEDGER_PROCESS, name, run, NULL, ledger_process_start_time(pid), err);
 }
 
 int ledger_remove(struct ledger *ledger, enum ledger_kind kind, const char *name, const char *repo,
@@ -115,6 +113,41 @@ int ledger_remove_process(struct ledger *ledger, pid_t pid, struct error *err)
 
     snprintf(name, sizeof(name), "%d", (int)pid);
     return ledger_remove(ledger, LEDGER_PROCESS, name, NULL, err);
+}
+
+char *ledger_default_path(void)
+{
+    char *home = path_state_home();
+    char *path = path_join(home, "ledger.db");
+
+    free(home);
+    return path;
+}
+
+int ledger_note_run(const char *run, const char *repo, const char *folder, bool with_branch, struct error *err)
+{
+    char *path = ledger_default_path(), *refs = xasprintf("refs/cadre/%s/", run), *branch = xasprintf("cadre/%s", run);
+    struct ledger *ledger = ledger_open(path, err);
+    int rc = ledger == NULL ? -1 : database_run(ledger->db, "BEGIN IMMEDIATE", err);
+
+    if (rc == 0)
+        rc = add(ledger, LEDGER_DIRECTORY, folder, run, repo, 0, err);
+    if (rc == 0)
+        rc = add(ledger, LEDGER_REF, refs, run, repo, 0, err);
+    if (rc == 0 && with_branch)
+        rc = add(ledger, LEDGER_BRANCH, branch, run, repo, 0, err);
+    if (rc == 0)
+        rc = database_run(ledger->db, "COMMIT", err);
+    ledger_close(ledger);
+    free(path);
+    free(refs);
+    free(branch);
+    return rc;
+}
+
+int ledger_forget_run(struct ledger *ledger, const char *run, struct error *err)
+{
+    return database_change(ledger->db, err, "DELETE FROM thing WHERE run = ?", "s", run);
 }
 
 struct found {

@@ -44,6 +44,16 @@ int ledger_remove(struct ledger *ledger, enum ledger_kind kind, const char *name
                   struct error *err);
 int ledger_remove_process(struct ledger *ledger, pid_t pid, struct error *err);
 
+/* "<state home>/ledger.db"; the caller's to free. */
+char *ledger_default_path(void);
+
+/* Lists, before it is made, what RUN (a run's or session's id) has in REPO: worktrees below FOLDER, refs below refs/cadre/<RUN>/
+ * and, WITH_BRANCH, the branch cadre/<RUN>. */
+int ledger_note_run(const char *run, const char *repo, const char *folder, bool with_branch, struct error *err);
+
+/* Takes all entries of RUN out. */
+int ledger_forget_run(struct ledger *ledger, const char *run, struct error *err);
+
 /* Entries of RUN (NULL: of all), oldest first. CB returns false to stop; it may add and remove. */
 int ledger_each(struct ledger *ledger, const char *run,
                 bool (*cb)(void *data, const struct ledger_entry *entry), void *data, struct error *err);

@@ -96,6 +96,31 @@ static bool is_later(const struct timespec *a, const struct timespec *b)
     return a->tv_sec != b->tv_sec ? a->tv_sec > b->tv_sec : a->tv_nsec > b->tv_nsec;
 }
 
+int session_dir_list(struct str_list *ids, struct error *err)
+{
+    struct str_list names = {0};
+    char *folder = sessions_folder();
+    int rc = file_is_directory(folder) ? file_list_directory(folder, &names, err) : 0;
+
+    for (size_t i = 0; rc == 0 && i < names.len; i++)
+        if (is_plain_id(names.items[i]))
+            str_list_add(ids, names.items[i]);
+    str_list_finish(&names);
+    free(folder);
+    return rc;
+}
+
+int64_t session_dir_used_s(const char *id)
+{
+    char *dir = session_dir_path(id), *record = session_dir_record(dir);
+    struct stat st;
+    int64_t used = stat(record, &st) == 0 ? (int64_t)st.st_mtim.tv_sec : 0;
+
+    free(record);
+    free(dir);
+    return used;
+}
+
 int session_dir_find(const char *id, const char *cwd, struct session_head *head, struct error *err)
 {
     struct str_list names = {0};

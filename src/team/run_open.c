@@ -17,6 +17,7 @@
 #include "model/budget.h"
 #include "model/mock_server.h"
 #include "store/journal.h"
+#include "store/ledger.h"
 #include "store/run_dir.h"
 #include "team/builtin_checks.h"
 
@@ -219,6 +220,7 @@ int run_begin(struct run *run, struct error *err)
     char id[RUN_ID_BYTES];
     struct journal_run row;
     char *limits = NULL;
+    char *worktrees = NULL;
     int rc = -1;
 
     if (git_head(run->repo, &head, &run->target, err) < 0)
@@ -253,7 +255,9 @@ int run_begin(struct run *run, struct error *err)
     process_set_mark(run->id);
     if (run->options.command_line != NULL && run_put_json(run, "meta", "command_line", run->options.command_line, err) < 0)
         goto out;
-    if (run_open_cassette(run, err) < 0 || open_office(run, err) < 0)
+    worktrees = run_dir_worktrees(id);
+    if (ledger_note_run(id, git_repo_toplevel(run->repo), worktrees, true, err) < 0 || run_open_cassette(run, err) < 0 ||
+        open_office(run, err) < 0)
         goto out;
     run_emit(run, json_pack("{s:s, s:s, s:s, s:s, s:s*, s:i, s:i}", "type", "run.started", "goal", run->goal, "repo",
                             git_repo_toplevel(run->repo), "base", run->base, "target", run->target, "max_threads",
@@ -266,6 +270,7 @@ out:
     free(head);
     free(journal_path);
     free(limits);
+    free(worktrees);
     return rc;
 }
 

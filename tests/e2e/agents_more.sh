@@ -63,6 +63,32 @@ serve '{rules: [
 "$CADRE" exec --json go >"$SCRATCH/out" 2>"$SCRATCH/err"
 ok merging_an_unknown_agent_is_refused_as_data is "$?:$(cat a.txt)" "0:one"
 
+# The agent's work comes into the parent's files, also beside what the parent changed meanwhile; a conflict changes nothing.
+merging() { # NAME WORKER-COMMAND PARENT-COMMAND
+    repo "$1"
+    seq 1 30 >a.txt && git commit -qam thirty
+    serve '{rules: [
+      rule({role: "default", turn: 0}; [call("spawn_agent"; {task_name: "two", agent_type: "worker", message: "write two"})]),
+      rule({role: "default", turn: 1}; [call("wait_agent"; {timeout_ms: 20000})]),
+      rule({role: "default", turn: 2}; [sh("'"$3"'")]),
+      rule({role: "default", turn: 3}; [call("merge_agent"; {target: "/root/two"})]),
+      rule({role: "default", turn: 4}; [call("merge_agent"; {target: "/root/two"})]),
+      {match: {role: "default"}, reply: {message: "over"}},
+      rule({role: "worker", turn: 0}; [sh("'"$2"'")]),
+      {match: {role: "worker"}, reply: {message: "written"}}]}'
+    "$CADRE" -c features.multi_agent_v2=true exec --json go >"$SCRATCH/out" 2>"$SCRATCH/err"
+}
+merging merges "sed -i s/^2\$/two/ a.txt; echo new > b.txt; mkdir sub; echo deep > sub/c.txt" "sed -i s/^29\$/NINE/ a.txt"
+ok a_merge_ends_well is "$?" 0
+ok the_parent_has_both_changes is "$(sed -n '2p;29p' a.txt | tr '\n' ' ')$(cat b.txt sub/c.txt | tr '\n' ' ')" "two NINE new deep "
+ok the_files_are_named has <(heard default) '"status":"merged"'
+ok index_and_branch_are_untouched is "$(git diff --cached | wc -l):$(git log --oneline | wc -l):$(git for-each-ref refs/heads | wc -l)" "0:2:1"
+ok its_worktree_is_gone is "$(git worktree list | wc -l)" 1
+merging conflicts "sed -i s/^2\$/two/ a.txt; echo new > b.txt" "sed -i s/^2\$/ZWEI/ a.txt"
+ok a_conflict_is_data_for_the_parent is "$?" 0
+ok it_changes_nothing is "$(sed -n 2p a.txt):$(ls b.txt 2>/dev/null)" "ZWEI:"
+ok it_names_the_file has <(heard default) "a.txt"
+
 # --- a session goes on
 repo resume
 serve '{rules: [

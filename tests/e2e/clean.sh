@@ -58,3 +58,53 @@ git branch cadre/mine
 "$CADRE" clean >"$SCRATCH/strays" 2>&1
 ok refs_of_unknown_runs_are_removed is "$(git for-each-ref refs/cadre)" ""
 ok branches_and_worktrees_of_the_user_stay is "$(git branch --list cadre/mine | wc -l) $(git worktree list | wc -l)" "1 2"
+
+# --- sessions: their worktrees and refs; what is not merged stays ---------------------------------------------------------
+mkdir "$SCRATCH/session" && cd "$SCRATCH/session" && git init -q . && echo one >a.txt && git add -A && git commit -qm start || exit 1
+printf '\n[roles.worker]\nisolation = "worktree"\n' >>"$CODEX_HOME/cadre.toml"
+script '{rules: [
+  rule({role: "default", turn: 0}; [call("spawn_agent"; {agent_type: "worker", message: "write"})]),
+  {match: {role: "default", turn: 1}, fault: {delay_ms: 600000}, reply: {message: "over"}},
+  rule({role: "worker", turn: 0}; [sh("echo half > a.txt; (setsid sleep 300 &); sleep 60")])]}' "$SCRATCH/session.json"
+start_mock "$SCRATCH/session.json"
+"$CADRE" exec --json go >"$SCRATCH/session.out" 2>"$SCRATCH/session.err" &
+engine=$!
+half_session() { for _ in $(seq 200); do grep -qs half "$XDG_STATE_HOME"/cadre/sessions/*/worktrees/*/a.txt && return 0; sleep 0.05; done; return 1; }
+ok a_session_has_a_worktree half_session
+session=$(jq -r 'select(.type=="thread.started").thread_id' "$SCRATCH/session.out" | head -n 1)
+"$CADRE" clean >"$SCRATCH/open" 2>&1
+ok an_open_session_is_left_alone has "$SCRATCH/open" "kept session $session"
+kill -9 "$engine"
+wait "$engine" 2>/dev/null
+"$CADRE" clean >"$SCRATCH/closed" 2>&1
+ok no_process_of_it_is_left no_process "$session"
+ok its_half_done_work_is_kept_and_said grep -qE "kept worktree .*/sessions/$session/worktrees/.*: it has changes" "$SCRATCH/closed"
+"$CADRE" clean --sessions 0 >"$SCRATCH/aged" 2>&1
+ok a_session_with_work_in_it_is_never_removed test -e "$XDG_STATE_HOME/cadre/sessions/$session"
+git -C "$(ls -d "$XDG_STATE_HOME/cadre/sessions/$session/worktrees/"*)" checkout -q a.txt
+"$CADRE" clean >"$SCRATCH/closed" 2>&1
+ok what_is_safe_of_a_session_is_removed is "$(git worktree list | wc -l) $(git for-each-ref refs/cadre | wc -l)" "1 0"
+ok a_session_is_kept_to_be_resumed test -e "$XDG_STATE_HOME/cadre/sessions/$session/session.jsonl"
+"$CADRE" clean --sessions 1 >"$SCRATCH/young" 2>&1
+ok a_young_session_stays test -e "$XDG_STATE_HOME/cadre/sessions/$session"
+touch -d '3 days ago' "$XDG_STATE_HOME/cadre/sessions/$session/session.jsonl"
+"$CADRE" clean --sessions 2 --dry-run >"$SCRATCH/old" 2>&1
+ok a_dry_run_names_the_old_session has "$SCRATCH/old" "would remove record $XDG_STATE_HOME/cadre/sessions/$session"
+"$CADRE" clean --sessions 2 >"$SCRATCH/old" 2>&1
+ok an_old_session_goes_when_it_is_asked_for test ! -e "$XDG_STATE_HOME/cadre/sessions/$session"
+"$CADRE" clean --sessions x >"$SCRATCH/o" 2>&1
+ok a_wrong_age_is_a_usage_error is "$?" 2
+
+# --- the ledger: a run whose folder somebody deleted, from another folder --------------------------------------------------
+make_repo "$SCRATCH/deleted"
+start_mock "$SCRATCH/killed.json"
+cd "$SCRATCH/deleted" || exit 1
+CADRE_TEST_KILL_AT=journal-after:14 "$CADRE" run --json "mend both" >"$SCRATCH/deleted.out" 2>&1
+gone=$(jq -r 'select(.type=="run.started").run' "$SCRATCH/deleted.out" | head -n 1)
+rm -rf "$XDG_STATE_HOME/cadre/runs/$gone"
+cd "$SCRATCH/outside" || exit 1
+ok it_left_something test "$(git -C "$SCRATCH/deleted" for-each-ref refs/heads/cadre | wc -l)" -gt 0
+"$CADRE" clean >"$SCRATCH/listed" 2>&1
+ok what_the_ledger_lists_is_removed is "$(git -C "$SCRATCH/deleted" for-each-ref refs/heads/cadre refs/cadre | wc -l) $(git -C "$SCRATCH/deleted" worktree list | wc -l)" "0 1"
+"$CADRE" clean >"$SCRATCH/again" 2>&1
+ok then_it_is_listed_no_more has_not "$SCRATCH/again" "$gone"
