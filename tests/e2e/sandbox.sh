@@ -45,6 +45,14 @@ for dir in / /etc /var "$SCRATCH" "$SCRATCH/w/.."; do
     ok "tmpdir_does_not_open_$dir" fails env TMPDIR="$dir" "$CADRE" sandbox -- sh -c "echo a > $SCRATCH/other/tmpdir"
 done
 ok a_plain_tmpdir_is_writable env TMPDIR="$SCRATCH/other" "$CADRE" sandbox -- sh -c "echo a > $SCRATCH/other/plain"
+device=/dev/loop-control
+if (: <>"$device") 2>/dev/null; then
+    ok a_device_cannot_be_opened fails box -- sh -c ": <>$device"
+    ok nor_read fails box -- sh -c ": <$device"
+    ok a_device_that_is_a_writable_root_can env "$CADRE" -c "sandbox_workspace_write.writable_roots=[\"$device\"]" sandbox -- sh -c ": <>$device"
+else
+    skip devices "$device cannot be opened here without a box either"
+fi
 ok full_access_is_full box --mode danger-full-access -- sh -c "echo a > $SCRATCH/other/y"
 box -- sh -c 'exit 42'
 ok the_exit_code_is_the_commands is "$?" 42
