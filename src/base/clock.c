@@ -1,10 +1,12 @@
 /* base/clock.c: see clock.h. */
 #include "base/clock.h"
 
+#include "base/alloc.h"
 #include "base/str.h"
 
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <time.h>
 
 static int64_t (*source)(void *data);
@@ -25,6 +27,26 @@ static int64_t fixed_now_ms(void *data)
     return (*now)++;
 }
 
+/* CADRE_TEST_CLOCK_JUMP=SECONDS:CALLS: after so many looks the wall clock stands so much further on (or back). */
+static int64_t jump_ms(void)
+{
+#ifdef CADRE_TEST_HOOKS
+    static int64_t seconds, calls, looked;
+
+    if (looked++ == 0) {
+        const char *text = getenv("CADRE_TEST_CLOCK_JUMP"), *colon = text == NULL ? NULL : strchr(text, ':');
+        char *first = colon == NULL ? NULL : xstrndup(text, (size_t)(colon - text));
+
+        if (first == NULL || !str_to_int64(first, -(1LL << 40), 1LL << 40, &seconds) || !str_to_int64(colon + 1, 0, 1LL << 40, &calls))
+            seconds = 0;
+        free(first);
+    }
+    return looked > calls ? seconds * 1000 : 0;
+#else
+    return 0;
+#endif
+}
+
 int64_t clock_wall_ms(void)
 {
     static int64_t fixed_ms;
@@ -39,7 +61,7 @@ int64_t clock_wall_ms(void)
             clock_set_source(fixed_now_ms, &fixed_ms);
         }
     }
-    return source != NULL ? source(source_data) : read_clock_us(CLOCK_REALTIME) / 1000;
+    return source != NULL ? source(source_data) : read_clock_us(CLOCK_REALTIME) / 1000 + jump_ms();
 }
 
 int64_t clock_monotonic_ms(void)

@@ -56,6 +56,21 @@ git branch -f "cadre/$RUN" "$by_hand"
 ok an_emptied_plan_and_a_moved_branch_do_not_stop_it resumed
 ok what_was_committed_on_the_branch_by_hand_is_kept is "$(git rev-parse -q --verify "refs/heads/cadre/$RUN-by-hand")" "$by_hand"
 
+jumped() { # SECONDS-BEFORE-THE-KILL SECONDS-OF-THE-RESUME: the wall clock jumps in the midst of both
+    export CADRE_TEST_CLOCK_JUMP=$1:60
+    interrupted || return 1
+    CADRE_TEST_CLOCK_JUMP=$2:20 resumed || return 1
+    unset CADRE_TEST_CLOCK_JUMP
+    # Every event once, in its order, and the run's time is not what the clock says.
+    "$CADRE" logs --json "$RUN" >"$SCRATCH/events" 2>&1
+    is "$(jq -r 'select(.seq != null).seq' "$SCRATCH/events" | sort -n | uniq -d | wc -l)" 0 &&
+        is "$(jq -r 'select(.type=="run.completed").duration_ms < 600000' "$SCRATCH/events")" true
+}
+ok a_clock_that_jumps_a_day_on_changes_nothing jumped 86400 172800
+ok a_clock_that_jumps_a_day_back_changes_nothing jumped -86400 -172800
+ok a_clock_that_jumps_both_ways_changes_nothing jumped 31536000 -31536000
+unset CADRE_TEST_CLOCK_JUMP
+
 worktree_deleted() { interrupted && rm -rf "$XDG_STATE_HOME/cadre/runs/$RUN/worktrees/integration" && resumed; }
 ok a_deleted_worktree_is_made_again worktree_deleted
 
