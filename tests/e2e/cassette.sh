@@ -25,6 +25,18 @@ ok a_replay_needs_no_model_and_no_key is "$code" 0
 ok a_replay_makes_the_same_commits is "$(git rev-parse main)" "$recorded"
 ok a_replay_takes_the_recorded_goal is "$(jq -r 'select(.type=="run.started").goal' "$SCRATCH/replay.out")" "mend both"
 
+# Nothing else is asked, whatever the environment says.
+python3 -c 'import socket, sys
+s = socket.create_server(("127.0.0.1", 0)); print(s.getsockname()[1], flush=True)
+s.accept(); print("called", flush=True)' >"$SCRATCH/elsewhere" &
+listener=$!
+until [ -s "$SCRATCH/elsewhere" ]; do sleep 0.05; done
+git reset -q --hard "$(git rev-list --max-parents=0 HEAD)"
+OPENAI_API_KEY=k OPENAI_BASE_URL="http://127.0.0.1:$(head -n 1 "$SCRATCH/elsewhere")/v1" \
+    "$CADRE" -c model_provider=openai run --json --replay "$SCRATCH/team.cassette" >"$SCRATCH/env.out" 2>"$SCRATCH/env.err"
+ok a_replay_asks_nobody_else is "$?:$(grep -c called "$SCRATCH/elsewhere"):$(git rev-parse main)" "0:0:$recorded"
+kill $listener
+
 cd "$SCRATCH/three" || exit 1
 echo wrong again >mul.txt
 git commit -qam "Another base"
