@@ -19,6 +19,7 @@ static const int passed_on[] = {SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGUSR1, SIGUS
 static struct sigaction before[PASSED_ON_COUNT]; /* the dispositions that the command gets */
 static volatile pid_t forward_to;
 
+/* What somebody sends. What the terminal sends reaches the command's process group without us, and must not come twice. */
 static void forward(int signum, siginfo_t *info, void *context)
 {
     (void)context;
@@ -121,13 +122,6 @@ static int wait_for(pid_t command, const struct box_ties *ties, struct box_watch
     }
 }
 
-/* Sent by who is outside of the namespace; nobody else can reach its first process. */
-static void forward_all(int signum)
-{
-    if (forward_to > 0)
-        (void)kill(forward_to, signum);
-}
-
 int box_init_run(struct box *box, const struct box_ties *ties, int *status)
 {
     struct box_watch watch;
@@ -157,7 +151,7 @@ int box_init_run(struct box *box, const struct box_ties *ties, int *status)
     if (box->is_served)
         pass_on_waiting(command);
     if (ties->forwards) {
-        struct sigaction action = {.sa_handler = forward_all, .sa_flags = SA_RESTART};
+        struct sigaction action = {.sa_sigaction = forward, .sa_flags = SA_RESTART | SA_SIGINFO};
 
         for (size_t i = 0; i < PASSED_ON_COUNT; i++)
             (void)sigaction(passed_on[i], &action, NULL);

@@ -73,7 +73,7 @@ git checkout -q CHANGELOG.md
 ok resume_merges_once_it_is_clean is "$? $(cat add.txt)" "0 right"
 
 # A git that cannot merge without a checkout is told at once, with what to do.
-mkdir -p "$SCRATCH/oldgit" && printf '#!/bin/sh\n[ "$1" = --version ] && { echo "git version 2.30.2"; exit 0; }\nexec /usr/bin/git "$@"\n' >"$SCRATCH/oldgit/git"
+mkdir -p "$SCRATCH/oldgit" && printf '#!/bin/sh\ncase " $* " in *" --version "*) echo "git version 2.30.2"; exit 0 ;; esac\nexec /usr/bin/git "$@"\n' >"$SCRATCH/oldgit/git"
 chmod +x "$SCRATCH/oldgit/git"
 make_repo "$SCRATCH/oldgit-repo"
 cd "$SCRATCH/oldgit-repo" || exit 1

@@ -23,6 +23,8 @@ class Terminal:
         self.seen = b""
         self.pid, self.fd = pty.fork()
         if self.pid == 0:
+            for number in (signal.SIGINT, signal.SIGQUIT, signal.SIGHUP, signal.SIGTSTP, signal.SIGTTIN, signal.SIGTTOU):
+                signal.signal(number, signal.SIG_DFL)  # a test that runs in the background has them ignored
             os.execvp(argv[0], argv)
 
     def read(self):
@@ -129,6 +131,24 @@ def interrupt_is_the_commands_to_answer():
     is_equal(t.end(), 7)
 
 
+def interrupt_comes_once():
+    t = Terminal(BOX + ["bash", "-c", "n=0; trap 'n=$((n + 1)); echo caught $n' INT; echo go; while :; do sleep 0.05; done"])
+    t.expect("go")
+    for n in range(1, 6):
+        t.type("\x03")
+        t.expect("caught %d\r\n" % n)
+        time.sleep(0.3)
+    t.read()
+    is_equal(b"caught" in t.seen, False)
+    os.kill(t.pid, signal.SIGINT)  # and once when somebody sends it
+    t.expect("caught 6\r\n")
+    time.sleep(0.3)
+    t.read()
+    is_equal(b"caught" in t.seen, False)
+    os.kill(t.pid, signal.SIGTERM)
+    is_equal(t.end(), -signal.SIGTERM)
+
+
 def resize():
     t = Terminal(BOX + ["bash", "-c", "trap 'exit 8' INT; trap 'stty size' WINCH; echo go; while :; do sleep 0.05; done"])
     t.expect("go")
@@ -139,13 +159,15 @@ def resize():
 
 
 def stop_and_go_on():
-    t = in_a_shell("echo g\"\"o; trap \"echo went; exit 4\" CONT; while :; do sleep 0.05; done")
+    t = in_a_shell("echo g\"\"o; read line; echo went $line; exit 4")
     t.expect("go\r\n")
     t.type("\x1a")
     t.expect("Stopped")
     t.expect("ready> ")
     t.type("fg\n")
-    t.expect("went\r\n")
+    t.expect("read line")  # the shell names what goes on, and gives it the terminal
+    t.type("on\n")
+    t.expect("went on\r\n")
     t.expect("ready> ")
     t.type("echo code=$?\n")
     t.expect("code=4\r\n")
@@ -265,8 +287,9 @@ def python():
     t.expect("sleeps\r\n")
     t.type("\x03")
     t.expect("KeyboardInterrupt")
-    t.type("\x04")
-    t.end()
+    t.expect(">>> ")
+    t.type("raise SystemExit(9)\n")
+    is_equal(t.end(), 9)
 
 
 globals()[sys.argv[1]]()

@@ -5,7 +5,8 @@ TMPDIR=/var/tmp
 here=$(cd "$(dirname "$0")" && pwd)
 mkdir -p "$SCRATCH/w" && cd "$SCRATCH/w" || exit 1
 export CADRE
-each=(interrupt interrupt_in_a_shell quit_key interrupt_is_the_commands_to_answer resize stop_and_go_on stop_is_the_commands_to_answer
+each=(interrupt interrupt_in_a_shell quit_key interrupt_is_the_commands_to_answer
+    interrupt_comes_once resize stop_and_go_on stop_is_the_commands_to_answer
     suspended_shell stopped_and_left suspended_and_left hang_up signals)
 for case in "${each[@]}" killed shell python; do
     ok "$case" python3 "$here/sandbox_tty.py" "$case"
