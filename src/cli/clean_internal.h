@@ -9,7 +9,6 @@
 #include <stdint.h>
 
 struct git_repo;
-struct str_list;
 
 struct clean {
     struct cli_context *ctx;
@@ -37,8 +36,8 @@ void clean_records(struct clean *c, const char *folder);
 /* --- clean_sessions.c --- */
 
 void clean_sessions(struct clean *c);
-/* What the ledger lists of runs and sessions whose folder is gone; RUNS are those that have one. */
-void clean_listed(struct clean *c, const struct str_list *runs);
+/* What the ledger lists of runs and sessions whose folder is gone. */
+void clean_listed(struct clean *c);
 /* Nothing is left of ID: out of the ledger. */
 void clean_forget(struct clean *c, const char *id);
 

@@ -7,24 +7,29 @@
 #include "base/path.h"
 #include "git/git.h"
 #include "store/ledger.h"
+#include "store/run_dir.h"
 #include "store/session_dir.h"
 
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
-static struct ledger *open_ledger(void)
+/* NULL when there is none, or when it cannot be read: that is said. */
+static struct ledger *open_ledger(struct clean *c)
 {
     char *path = ledger_default_path();
-    struct ledger *ledger = file_exists(path) ? ledger_open(path, NULL) : NULL;
+    struct error err = {0};
+    struct ledger *ledger = file_exists(path) ? ledger_open(path, &err) : NULL;
 
+    if (err.code != ERROR_NONE)
+        clean_say_kept(c, "what is listed in", path, err.text);
     free(path);
     return ledger;
 }
 
 void clean_forget(struct clean *c, const char *id)
 {
-    struct ledger *ledger = open_ledger();
+    struct ledger *ledger = open_ledger(c);
     struct error err = {0};
 
     if (ledger != NULL && ledger_forget_run(ledger, id, &err) < 0)
@@ -89,7 +94,6 @@ void clean_sessions(struct clean *c)
 
 struct listed {
     struct clean *c;
-    const struct str_list *runs;
     struct ledger *ledger;
 };
 
@@ -97,13 +101,13 @@ static bool clean_entry(void *data, const struct ledger_entry *entry)
 {
     struct listed *l = data;
     struct clean *c = l->c;
-    char *session = session_dir_path(entry->run);
+    char *session = session_dir_path(entry->run), *run = run_dir_path(entry->run);
     unsigned kept_before = c->kept;
     struct git_repo *repo = NULL;
     struct error err = {0};
 
-    if (str_list_has(l->runs, entry->run) || file_is_directory(session))
-        goto out; /* cleaned with its folder */
+    if (file_is_directory(run) || file_is_directory(session))
+        goto out; /* cleaned with its folder, or begun just now */
     if (entry->repo[0] != '\0' && file_exists(entry->repo)) {
         repo = git_repo_open(c->ctx->loop, entry->repo, &err);
         if (repo == NULL) {
@@ -127,12 +131,13 @@ static bool clean_entry(void *data, const struct ledger_entry *entry)
 out:
     git_repo_close(repo);
     free(session);
+    free(run);
     return true;
 }
 
-void clean_listed(struct clean *c, const struct str_list *runs)
+void clean_listed(struct clean *c)
 {
-    struct listed l = {.c = c, .runs = runs, .ledger = open_ledger()};
+    struct listed l = {.c = c, .ledger = open_ledger(c)};
     struct error err = {0};
 
     if (l.ledger != NULL && ledger_each(l.ledger, NULL, clean_entry, &l, &err) < 0)

@@ -328,7 +328,7 @@ static int run_clean(struct cli_context *ctx, const struct cli_args *args)
             clean_run(&c, ids.items[i]);
         clean_strays(&c, &ids);
         clean_sessions(&c);
-        clean_listed(&c, &ids);
+        clean_listed(&c);
     }
     if (c.removed == 0 && c.kept == 0)
         puts("nothing is left over");

@@ -1,4 +1,4 @@
-/* cli/settings.h: the configuration as the global options of a command line want it. */
+/* cli/settings.h: the configuration as the global options of a command line want it, and which of these are kept with a run. */
 #ifndef CADRE_CLI_SETTINGS_H
 #define CADRE_CLI_SETTINGS_H
 

@@ -34,7 +34,7 @@ void git_safe_words(struct str_list *argv)
 
 static bool is_below(const char *path, const char *folder)
 {
-    return folder != NULL && path_is_below(path, folder);
+    return folder != NULL && strcmp(folder, "/") != 0 && path_is_below(path, folder);
 }
 
 static char *safe_path(const char *inside)

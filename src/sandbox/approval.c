@@ -192,10 +192,10 @@ enum approval_verdict approval_decide(const struct approval_policy *policy, cons
 {
     struct shell_script script;
     bool is_plain = shell_commands_of(&script, q->argv);
-    enum rule_decision worst = RULE_NONE;
+    enum rule_decision worst = RULE_NONE, hidden;
     bool all_allowed = is_plain; /* by rules */
     bool all_known = is_plain;   /* by rules, also in the box, or as safe */
-    const char *why = NULL;
+    const char *why = NULL, *why_hidden = NULL;
     enum approval_verdict verdict;
 
     *reason = NULL;
@@ -211,14 +211,10 @@ enum approval_verdict approval_decide(const struct approval_policy *policy, cons
             why = justification;
         }
     }
-    {
-        const char *justification = NULL;
-        enum rule_decision hidden = command_rules_search(rules, q->argv, &justification);
-
-        if (hidden > worst) {
-            worst = hidden;
-            why = justification;
-        }
+    hidden = command_rules_search(rules, &script, is_plain, &why_hidden);
+    if (hidden > worst) {
+        worst = hidden;
+        why = why_hidden;
     }
     if (worst == RULE_FORBIDDEN) {
         *reason = xasprintf("a rule forbids this command%s%s", why != NULL ? ": " : "", why != NULL ? why : "");

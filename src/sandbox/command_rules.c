@@ -541,17 +541,16 @@ static void attempt(void *data, const struct str_list *words)
     }
 }
 
-enum rule_decision command_rules_search(const struct command_rules *rules, const char *const *argv, const char **justification)
+enum rule_decision command_rules_search(const struct command_rules *rules, const struct shell_script *script, bool is_plain,
+                                        const char **justification)
 {
     struct search s = {.rules = rules};
-    struct shell_script script;
-    bool is_plain = shell_commands_of(&script, argv);
     bool is_strict = false;
 
     for (size_t i = 0; rules != NULL && i < rules->rules.len; i++)
         is_strict = is_strict || ((struct rule *)rules->rules.items[i])->decision >= RULE_PROMPT;
-    for (size_t i = 0; is_strict && i < script.commands.len; i++) {
-        const struct str_list *words = script.commands.items[i];
+    for (size_t i = 0; is_strict && i < script->commands.len; i++) {
+        const struct str_list *words = script->commands.items[i];
         struct buf text = BUF_INIT;
 
         if (is_plain && !starts_others(path_basename(words->items[0])))
@@ -561,7 +560,6 @@ enum rule_decision command_rules_search(const struct command_rules *rules, const
         shell_words_each(buf_cstr(&text), text.len, attempt, &s);
         buf_free(&text);
     }
-    shell_script_finish(&script);
     *justification = s.justification;
     return s.worst;
 }

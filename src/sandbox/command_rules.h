@@ -20,6 +20,7 @@
 #include <stddef.h>
 
 struct command_rules;
+struct shell_script;
 
 /* From mild to strict. RULE_ALLOW_INSIDE comes from answers only: without a question, but in the box. */
 enum rule_decision { RULE_NONE, RULE_ALLOW_INSIDE, RULE_ALLOW, RULE_PROMPT, RULE_FORBIDDEN };
@@ -37,8 +38,8 @@ void command_rules_read_folder(struct command_rules *rules, const char *folder, 
 /* Allows the commands that begin with WORDS from now on (an answer that holds for the run), OUTSIDE of the box or in it. */
 void command_rules_allow(struct command_rules *rules, const struct str_list *words, bool outside);
 
-/* May a rule be made of WORDS, which a model proposes, for a command that runs the plain SCRIPT? They must be how its one
- * command begins, and name more than a program that runs whatever it is given (a shell, an interpreter, env, sudo, git ...). */
+/* May a rule be made of WORDS, which a model proposes for the command ARGV? They must be how the one command of a plain script
+ * begins, and name more than a program that runs whatever it is given (a shell, an interpreter, env, sudo, git ...). */
 bool command_rules_is_prefix(const struct str_list *words, const char *const *argv);
 
 /* The strictest decision on the command WORDS, and its justification (borrowed, may be NULL). A program that is named by a
@@ -46,10 +47,12 @@ bool command_rules_is_prefix(const struct str_list *words, const char *const *ar
  * system. */
 enum rule_decision command_rules_judge(const struct command_rules *rules, const struct str_list *words,
                                        const char **justification);
-size_t command_rules_count(const struct command_rules *rules);
 /* The strictest rule that prompts or forbids and that matches anywhere in the text of a script that is not plain, or behind a
- * program that starts others (env, xargs, nohup ...): RULE_NONE, RULE_PROMPT or RULE_FORBIDDEN. */
-enum rule_decision command_rules_search(const struct command_rules *rules, const char *const *argv, const char **justification);
+ * program that starts others (env, xargs, nohup ...): RULE_NONE, RULE_PROMPT or RULE_FORBIDDEN. SCRIPT and IS_PLAIN are what
+ * shell_commands_of() gave. */
+enum rule_decision command_rules_search(const struct command_rules *rules, const struct shell_script *script, bool is_plain,
+                                        const char **justification);
+size_t command_rules_count(const struct command_rules *rules);
 const char *rule_decision_name(enum rule_decision decision);
 
 #endif

@@ -300,30 +300,31 @@ const char *shell_program_name(const char *program)
     return NULL;
 }
 
-#define LOOSE_MAX_WORDS 64 /* of one attempt: rules are shorter */
-
 void shell_words_each(const char *text, size_t n, void (*attempt)(void *data, const struct str_list *words), void *data)
 {
-    static const char parting[] = " \t\r\n'\"`$(){}[]<>|&;=,!\\*?~#:";
+    static const char parting[] = " \t\r\n`$(){}[]<>|&;=,!*?~#:";
     struct str_list all = {0};
+    struct buf word = BUF_INIT;
 
-    for (size_t at = 0; at < n;) {
-        size_t length = 0;
+    for (size_t at = 0; at <= n; at++) {
+        char c = at < n ? text[at] : '\n';
 
-        while (at + length < n && text[at + length] != '\0' && strchr(parting, text[at + length]) == NULL)
-            length++;
-        if (length > 0)
-            str_list_take(&all, xstrndup(text + at, length));
-        at += length + 1;
+        if (c == '\\' && at + 1 < n && text[at + 1] == '\n') {
+            at++; /* the line goes on */
+        } else if (c == '\0' || strchr(parting, c) != NULL) {
+            if (word.len > 0)
+                str_list_add(&all, buf_cstr(&word));
+            buf_clear(&word);
+        } else if (c != '\'' && c != '"' && c != '\\') { /* r''m is rm */
+            buf_putc(&word, c);
+        }
     }
     for (size_t i = 0; i < all.len; i++) {
-        struct str_list words = {0};
+        struct str_list rest = {.items = all.items + i, .len = all.len - i};
 
-        for (size_t k = i; k < all.len && k < i + LOOSE_MAX_WORDS; k++)
-            str_list_add(&words, k == i ? path_basename(all.items[k]) : all.items[k]);
-        attempt(data, &words);
-        str_list_finish(&words);
+        attempt(data, &rest);
     }
+    buf_free(&word);
     str_list_finish(&all);
 }
 

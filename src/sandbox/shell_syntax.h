@@ -29,9 +29,9 @@ struct shell_script {
 bool shell_script_parse(struct shell_script *out, const char *text, size_t n, const char **why);
 void shell_script_finish(struct shell_script *script);
 
-/* Calls TRY with the words of TEXT from each place on where a command could begin, whatever the script is: blanks, quotes and
- * all characters of the syntax part words. For looking for what must not run in a script that is not plain: it finds
- * too much (also what only stands in a string) rather than too little. A program's path counts as its name. */
+/* Calls ATTEMPT with the words of TEXT from each of them on, to the end: a command could begin there. Blanks and the characters
+ * of the syntax part words, quotes and backslashes are left out. For looking for what must not run in a script that is not
+ * plain: it finds too much (also what only stands in a string) rather than too little. WORDS is borrowed for the call. */
 void shell_words_each(const char *text, size_t n, void (*attempt)(void *data, const struct str_list *words), void *data);
 
 /* The commands that ARGV starts: those of the script for `bash -c SCRIPT` and its like (sh, dash, zsh, ksh; -c, -lc, -ec ...)

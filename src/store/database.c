@@ -97,6 +97,8 @@ static int read_version(sqlite3 *db, int *version, struct error *err)
 
 static int check_version(const char *path, int found, int known, struct error *err)
 {
+    if (found < 0)
+        return error_set(err, ERROR_CONFIG, "%s: its format is %d, which no version of cadre writes; move the file away", path, found);
     if (found <= known)
         return 0;
     error_set(err, ERROR_CONFIG,

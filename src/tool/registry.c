@@ -212,8 +212,12 @@ static json_t *parse_arguments(struct tool_call *call, const char *arguments, bo
         tool_call_fail(call, "%s: the arguments are larger than %zu bytes", call->tool->name, MAX_ARGUMENT_BYTES);
         return NULL;
     }
-    if (custom)
-        return json_pack("{s:s}", "input", arguments);
+    if (custom) {
+        args = json_pack("{s:s}", "input", arguments);
+        if (args == NULL)
+            tool_call_fail(call, "%s: the input is no UTF-8 text", call->tool->name);
+        return args;
+    }
     args = json_parse(arguments[0] == '\0' ? "{}" : arguments, arguments[0] == '\0' ? 2 : strlen(arguments),
                       "arguments", &err);
     if (args == NULL) {

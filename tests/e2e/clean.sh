@@ -108,3 +108,8 @@ ok it_left_something test "$(git -C "$SCRATCH/deleted" for-each-ref refs/heads/c
 ok what_the_ledger_lists_is_removed is "$(git -C "$SCRATCH/deleted" for-each-ref refs/heads/cadre refs/cadre | wc -l) $(git -C "$SCRATCH/deleted" worktree list | wc -l)" "0 1"
 "$CADRE" clean >"$SCRATCH/again" 2>&1
 ok then_it_is_listed_no_more has_not "$SCRATCH/again" "$gone"
+mv "$XDG_STATE_HOME/cadre/ledger.db" "$SCRATCH/ledger.db"
+rm -f "$XDG_STATE_HOME/cadre/ledger.db-wal" "$XDG_STATE_HOME/cadre/ledger.db-shm"
+echo "this is no ledger at all, and long enough that the header of a database would have been read to its end" >"$XDG_STATE_HOME/cadre/ledger.db"
+"$CADRE" clean >"$SCRATCH/damaged" 2>&1
+ok a_damaged_ledger_is_said_and_kept has "$SCRATCH/damaged" "kept what is listed in $XDG_STATE_HOME/cadre/ledger.db: "

@@ -9,15 +9,10 @@ first=$(git rev-parse HEAD)
 cp "$CODEX_HOME/config.toml" "$SCRATCH/config.toml"
 models() { jq -r .body.model "$SCRATCH/requests" | sort | uniq -c | awk '{print $2}' | tr '\n' ' '; }
 kept() { # KEY of what the latest run keeps of its command line
-    python3 - "$(ls -d "$XDG_STATE_HOME"/cadre/runs/*/ | tail -n 1)" "$1" <<'PY'
-import json, sqlite3, sys, glob
-path = [p for p in glob.glob(sys.argv[1] + "*") if p.endswith((".db", ".sqlite", "journal"))][0]
-db = sqlite3.connect(f"file:{path}?mode=ro", uri=True)
-for (table,) in db.execute("select name from sqlite_master where type='table'").fetchall():
-    for row in db.execute(f'select * from "{table}"'):
-        if "command_line" in [str(c) for c in row]:
-            print(json.dumps(json.loads([c for c in row if str(c).startswith("{")][0]).get(sys.argv[2])))
-PY
+    python3 -c 'import json, sqlite3, sys
+db = sqlite3.connect(f"file:{sys.argv[1]}?mode=ro", uri=True)
+text, = db.execute("select json from record where kind = ? and key = ?", ("meta", "command_line")).fetchone()
+print(json.dumps(json.loads(text).get(sys.argv[2])))' "$(ls -d "$XDG_STATE_HOME"/cadre/runs/*/journal.db | tail -n 1)" "$1"
 }
 
 # --- model, profile and settings ---------------------------------------------------------------------------------------------

@@ -97,6 +97,13 @@ def in_a_shell(command):
     return t
 
 
+def code_is(shell, code):
+    """The command has ended, and its shell says how."""
+    shell.expect("ready> ")
+    shell.type("echo code=$?\n")
+    shell.expect("code=%d\r\n" % code)
+
+
 def interrupt():
     t = Terminal(BOX + ["bash", "-c", "echo go; " + SLEEP])
     t.expect("go")
@@ -110,9 +117,7 @@ def interrupt_in_a_shell():
     t.expect("go\r\n")
     wait_until_living(1)
     t.type("\x03")
-    t.expect("ready> ")
-    t.type("echo code=$?\n")
-    t.expect("code=130\r\n")
+    code_is(t, 130)
 
 
 def quit_key():
@@ -168,9 +173,7 @@ def stop_and_go_on():
     t.expect("read line")  # the shell names what goes on, and gives it the terminal
     t.type("on\n")
     t.expect("went on\r\n")
-    t.expect("ready> ")
-    t.type("echo code=$?\n")
-    t.expect("code=4\r\n")
+    code_is(t, 4)
 
 
 def stop_is_the_commands_to_answer():
@@ -178,9 +181,7 @@ def stop_is_the_commands_to_answer():
     t.expect("go\r\n")
     t.type("\x1a")
     t.expect("caught")
-    t.expect("ready> ")
-    t.type("echo code=$?\n")
-    t.expect("code=5\r\n")
+    code_is(t, 5)
 
 
 def suspended_shell():
@@ -196,9 +197,7 @@ def suspended_shell():
     t.type("echo b''ack\n")
     t.expect("back\r\n")
     t.type("exit 3\n")
-    t.expect("ready> ")
-    t.type("echo code=$?\n")
-    t.expect("code=3\r\n")
+    code_is(t, 3)
 
 
 def stopped_and_left():
@@ -264,9 +263,7 @@ def shell():
     t.expect("sleep 60\r\n")
     time.sleep(0.2)
     t.type("\x03")
-    t.expect("ready> ")
-    t.type("echo code=$?\n")
-    t.expect("code=130\r\n")
+    code_is(t, 130)
     t.type("\x1b[A")  # the history
     t.expect("echo code=$?")
     t.type("\x15tty && echo x >$(tty) && echo named\n")

@@ -143,6 +143,12 @@ static void a_version_that_contradicts_the_tables_is_refused(void **state)
     database_close(db);
     assert_null(database_open(path, DATABASE_EXISTING, steps, 3, &err));
     assert_non_null(strstr(err.text, path));
+    error_clear(&err);
+    db = database_open(path, DATABASE_EXISTING, steps, 0, &err);
+    assert_int_equal(database_run(db, "PRAGMA user_version = -2147483648", &err), 0);
+    database_close(db);
+    assert_null(database_open(path, DATABASE_EXISTING, steps, 3, &err));
+    assert_non_null(strstr(err.text, "which no version of cadre writes"));
     free(path);
 }
 
